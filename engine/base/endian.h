@@ -42,6 +42,10 @@ static_assert(std::endian::native == std::endian::little, "the file format is ma
   std::memcpy(to, &value, sizeof(value));
 }
 
+[[gnu::always_inline]] inline void StoreBE32(void* to, uint32_t value) {
+  StoreLE32(to, __builtin_bswap32(value));
+}
+
 [[gnu::always_inline]] inline void StoreLE64(void* to, uint64_t value) {
   std::memcpy(to, &value, sizeof(value));
 }
