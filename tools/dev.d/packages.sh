@@ -50,7 +50,8 @@ need_packages() {
 
   echo "tools/dev: installing ${missing[*]}" >&2
   {
-    apt_get update
+    # One unreachable source is no reason to stop: the package may be in another.
+    apt_get update || true
     apt_get install --no-install-recommends "${missing[@]}"
   } >&2
 
