@@ -150,10 +150,10 @@ absl::StatusOr<bool> TreeWriter::Repack(uint32_t level) {
         arena_->Allocate(parent.prefix_length() + parent.SuffixLength(i) + page::kHeadBytes);
     inner_entries_[first].separator = {separator, parent.CopySeparator(i, separator)};
   }
-  ESPALIER_RETURN_IF_ERROR(MakePathWritable());
-  const Inner writable_parent(path_[level + 1].page);
   std::vector<ChildRef> old_children(count);
-  for (uint32_t i = 0; i < count; ++i) old_children[i] = writable_parent.child(i);
+  for (uint32_t i = 0; i < count; ++i) old_children[i] = parent.child(i);
+  // The children themselves must not move: the entries refer to what is below them.
+  ESPALIER_RETURN_IF_ERROR(MakePathWritable(level + 1));
 
   std::vector<InnerEntry> packed;
   if (level == 0) {
@@ -186,18 +186,7 @@ absl::Status TreeWriter::MoveChildren(const TidyOptions& options) {
     const uint8_t* const child = reader.Fetch(ref, options.level);
     if (child == nullptr) return reader.Explain(ref, options.level);
     if (ref.number().value >= options.page_limit) {
-      for (uint32_t level = root_->height; level-- > parent_level;) {
-        Step& step = path_[level];
-        ESPALIER_ASSIGN_OR_RETURN(const WritablePage page,
-                                  pages_->MakeWritable(step.ref, step.page));
-        if (level == top()) {
-          root_->ref = page.ref;
-        } else {
-          InnerEditor(writable(level + 1), pages_->page_bytes())
-              .SetChild(path_[level + 1].index, page.ref);
-        }
-        step = {page.ref, page.bytes, step.index};
-      }
+      ESPALIER_RETURN_IF_ERROR(MakePathWritable(parent_level));
       ESPALIER_ASSIGN_OR_RETURN(const WritablePage moved, pages_->MakeWritable(ref, child));
       InnerEditor(writable(parent_level), pages_->page_bytes()).SetChild(i, moved.ref);
     }

@@ -109,7 +109,8 @@ class TreeWriter {
   uint8_t* writable(uint32_t level) const;
   bool AtRightEdge() const;
   absl::Status Descend(std::string_view key);
-  absl::Status MakePathWritable();
+  // The steps from the root down to `lowest_level`.
+  absl::Status MakePathWritable(uint32_t lowest_level = 0);
   void AddToCounts(int64_t delta);
 
   absl::StatusOr<uint8_t*> PutSlowly(std::string_view key, const page::Payload& payload,
