@@ -34,6 +34,14 @@ void SpaceMap::SizeLevels(uint64_t page_count) {
   }
 }
 
+uint64_t SpaceMap::MaxNodes(uint32_t level) const {
+  uint64_t nodes = kMaxLeaves;
+  for (uint32_t i = 0; i < level && nodes > 1; ++i) {
+    nodes = (nodes + refs_per_inner() - 1) / refs_per_inner();
+  }
+  return nodes;
+}
+
 void SpaceMap::MarkChanged(uint64_t leaf) {
   uint64_t index = leaf;
   for (std::vector<Node>& level : levels_) {
@@ -63,16 +71,11 @@ std::vector<PageNumber> SpaceMap::Pages() const {
 absl::StatusOr<Bitmap> SpaceMap::Load(const page::PageReader& reader, ChildRef root,
                                       uint32_t height, uint64_t page_count) {
   levels_.clear();
+  // The map of a file that was larger once may be higher, and have more nodes, than this file needs.
+  levels_.resize(height);
   SizeLevels(std::max<uint64_t>(1, page_count));
   Bitmap pages(page_count);
   if (height == 0) return pages;  // a database that was just created
-  // The map of a file that was larger once is higher than this file needs.
-  while (levels_.size() < height) {
-    uint64_t leaves = 1;
-    for (size_t level = 0; level < levels_.size(); ++level) leaves *= refs_per_inner();
-    if (leaves > page::kMaxPageNumber / bits_per_leaf()) break;
-    SizeLevels(leaves * bits_per_leaf() + 1);
-  }
   if (levels_.size() != height) {
     return reader.source().DataLoss(
         absl::StrCat("a space map of height ", height, " for ", page_count, " pages"));
@@ -80,6 +83,15 @@ absl::StatusOr<Bitmap> SpaceMap::Load(const page::PageReader& reader, ChildRef r
   ESPALIER_RETURN_IF_ERROR(LoadNode(reader, root, height - 1, 0, pages));
   for (std::vector<Node>& level : levels_) {
     for (Node& node : level) node.changed = false;
+  }
+  // The map names itself. Who frees its pages later relies on that.
+  Bitmap own(page_count);
+  for (const PageNumber number : Pages()) {
+    if (!pages.Test(number.value) || own.Test(number.value)) {
+      return reader.source().DataLoss(absl::StrCat(
+          "page ", number.value, ": part of the space map, but not marked so, or twice"));
+    }
+    own.Set(number.value);
   }
   return pages;
 }
@@ -92,7 +104,11 @@ absl::Status SpaceMap::LoadNode(const page::PageReader& reader, ChildRef ref, ui
     return reader.source().DataLoss(absl::StrCat("page ", ref.number().value,
                                                  ": the space map names pages past the end"));
   };
-  if (index >= levels_[level].size()) return past_the_end();
+  if (index >= levels_[level].size()) {
+    // Left behind by a larger file, and without a bit set.
+    if (index >= MaxNodes(level)) return past_the_end();
+    levels_[level].resize(index + 1);
+  }
   levels_[level][index] = {ref, Version(page::HeaderOf(node).birth), false};
   if (level > 0) {
     for (uint64_t i = 0; i < refs_per_inner(); ++i) {

@@ -52,10 +52,15 @@ class SpaceMap {
     bool changed = false;
   };
 
+  // For the 2^47 bytes that a process can map, in pages of 4 KiB.
+  static constexpr uint64_t kMaxLeaves = uint64_t{1} << 21;
+
   uint64_t bits_per_leaf() const { return uint64_t{page_bytes_ - page::kHeaderBytes} * 8; }
   uint64_t refs_per_inner() const { return (page_bytes_ - page::kHeaderBytes) / 8; }
   absl::Status LoadNode(const page::PageReader& reader, page::ChildRef ref, uint32_t level,
                         uint64_t index, Bitmap& pages);
+  // The most nodes of a level that a file can have, whatever it says.
+  uint64_t MaxNodes(uint32_t level) const;
   absl::Status RewriteChanged(PageAllocator& allocator, Version version);
   void SizeLevels(uint64_t page_count);
   void MarkChanged(uint64_t leaf);
