@@ -42,16 +42,27 @@ using testing::SmallMappingOptions;
 // Far more than any round takes: a hang.
 constexpr unsigned kSecondsPerRound = 60;
 
-// Told by the signal handler when a round takes too long or dies.
+// Told by the signal handlers when a round dies or takes too long.
 char current_round[4096];
+struct sigaction previous_actions[NSIG];
 
-void TellRound(int signal) {
+void TellRound(int signal_number) {
   constexpr char kText[] = "\nthe round that ended the test: ";
   static_cast<void>(!write(STDERR_FILENO, kText, sizeof(kText) - 1));
   static_cast<void>(!write(STDERR_FILENO, current_round, strlen(current_round)));
   static_cast<void>(!write(STDERR_FILENO, "\n", 1));
-  ::signal(signal, SIG_DFL);
-  raise(signal);
+  // Whoever would have had the signal, a sanitizer perhaps, has it now.
+  sigaction(signal_number, &previous_actions[signal_number], nullptr);
+  raise(signal_number);
+}
+
+void TellRoundAtSignals() {
+  struct sigaction action = {};
+  action.sa_handler = &TellRound;
+  action.sa_flags = SA_NODEFER;
+  for (const int number : {SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+    sigaction(number, &action, &previous_actions[number]);
+  }
 }
 
 int Rounds(int by_default) {
@@ -294,8 +305,7 @@ void Fuzz(const Sample& sample, int rounds) {
   const uint64_t seed = TestSeed(1);
   Mutator mutator(sample.image);
   ASSERT_GE(mutator.nodes().size(), 5u);
-  signal(SIGALRM, &TellRound);
-  signal(SIGABRT, &TellRound);
+  [[maybe_unused]] static const bool once = (TellRoundAtSignals(), true);
   std::map<absl::StatusCode, int> codes;
   std::chrono::steady_clock::duration longest{};
   std::string longest_round;
