@@ -60,7 +60,8 @@ void TellRoundAtSignals() {
   struct sigaction action = {};
   action.sa_handler = &TellRound;
   action.sa_flags = SA_NODEFER;
-  for (const int number : {SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+  // Not SIGBUS, which the engine handles itself.
+  for (const int number : {SIGALRM, SIGABRT, SIGSEGV, SIGFPE, SIGILL}) {
     sigaction(number, &action, &previous_actions[number]);
   }
 }
