@@ -1,0 +1,36 @@
+// The rows of the benchmark: what is measured, in which unit, and what Espalier must reach.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace espalier::bench {
+
+// The part of a repetition in which a row is measured.
+enum class Stage {
+  kSortedLoad,  // an empty database of its own
+  kRandomLoad,  // loading the database that all later stages share
+  kReads,       // after settling and warming
+  kWrites,      // the same database, the read rows done
+  kCompacted,   // compacted and closed at the end
+};
+
+enum class BarKind {
+  kNone,             // measured and published
+  kTimesBestRival,   // a rate: at least `bar` times that of the best rival in the same run
+  kAtMost,           // a ratio that must not exceed `bar`
+};
+
+struct Row {
+  std::string_view name;
+  std::string_view title;
+  std::string_view unit;
+  BarKind bar_kind;
+  double bar;
+  Stage stage;
+  std::string_view step;  // what the worker runs for it
+};
+
+std::span<const Row> AllRows();
+
+}  // namespace espalier::bench

@@ -1,0 +1,55 @@
+// All steps by name. What a row measures is the step of the row's name.
+#include <array>
+
+#include "bench/steps/life_steps.h"
+#include "bench/steps/load_steps.h"
+#include "bench/steps/read_steps.h"
+#include "bench/steps/workbench.h"
+#include "bench/steps/write_steps.h"
+#include "bench/steps/ycsb_steps.h"
+#include "bench/workload/zipfian.h"
+
+namespace espalier::bench {
+namespace {
+
+constexpr uint64_t kZipfianDraws = 4'000'000;
+constexpr uint64_t kZipfianSeed = 99;
+
+constexpr std::array kSteps = {
+    Step{"open", OpenDatabase},
+    Step{"close", CloseDatabase},
+    Step{"settle", SettleDatabase},
+    Step{"warm", WarmDatabase},
+    Step{"compact", CompactDatabase},
+    Step{"append", AppendAll},
+    Step{"put-1000", PutAll},
+    Step{"size", DiskBytesOverRawBytes},
+    Step{"get-1", GetOneThread},
+    Step{"get-2", GetTwoThreads},
+    Step{"multiget-32", MultiGet32},
+    Step{"scan-full", ScanFull},
+    Step{"scan-100", Scan100},
+    Step{"put-1", PutOne},
+    Step{"ycsb-a", YcsbA},
+    Step{"ycsb-b", YcsbB},
+    Step{"ycsb-c", YcsbC},
+    Step{"ycsb-e", YcsbE},
+    Step{"ycsb-f", YcsbF},
+};
+
+}  // namespace
+
+const Step* FindStep(std::string_view name) {
+  for (const Step& step : kSteps) {
+    if (step.name == name) return &step;
+  }
+  return nullptr;
+}
+
+Workload::Workload(uint64_t record_count, uint64_t value_size_bytes)
+    : dataset(record_count, value_size_bytes), sorted_order(dataset.SortedOrder()) {
+  Random random(kZipfianSeed);
+  zipfian = ScrambledZipfian(record_count).DrawMany(kZipfianDraws, random);
+}
+
+}  // namespace espalier::bench
