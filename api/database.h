@@ -1,0 +1,122 @@
+// Espalier: an embedded, ordered, transactional key-value store in one memory-mapped file.
+//
+//   absl::StatusOr<espalier::Database> db = espalier::Database::Open("/var/lib/app/data.esp");
+//   if (!db.ok()) return db.status();
+//   espalier::WriteTransaction txn = *db->BeginWrite();
+//   txn.Put(db->default_keyspace(), "key", "value").IgnoreError();
+//   if (auto token = txn.Commit(); !token.ok()) return token.status();
+#ifndef ESPALIER_API_DATABASE_H_
+#define ESPALIER_API_DATABASE_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "espalier/cursor.h"
+#include "espalier/keyspace.h"
+#include "espalier/options.h"
+#include "espalier/stats.h"
+#include "espalier/transaction.h"
+
+namespace espalier {
+
+namespace txn {
+class Engine;
+}
+
+struct CompactResult {
+  uint64_t file_bytes_before = 0;
+  uint64_t file_bytes_after = 0;
+};
+
+// Thread-safe: any number of threads may call any member at once, Close() and the destructor
+// excepted. Movable, not copyable.
+class Database {
+ public:
+  // Opens the file at `path`, or creates it. Errors:
+  //   kNotFound            no such file (or directory)
+  //   kAlreadyExists       the same file is already open in this process
+  //   kUnavailable         another process has it open
+  //   kPermissionDenied    no permission, read-only file or directory
+  //   kInvalidArgument     a directory, a bad option, not an Espalier database
+  //   kUnimplemented       a format version that this library does not know
+  //   kDataLoss            an Espalier database that is damaged: truncated, both slots invalid
+  //   kResourceExhausted   no space on the device, or no address space
+  static absl::StatusOr<Database> Open(const std::string& path, const Options& options = {});
+
+  // A database in anonymous memory (a memfd); it is gone when the handle goes.
+  static absl::StatusOr<Database> OpenInMemory(const Options& options = {});
+
+  Database(Database&&) noexcept;
+  Database& operator=(Database&&) noexcept;
+  // Like Close(), its status dropped. Transactions that still live keep the engine alive behind the
+  // handle until the last of them ends; the closing checkpoint is then not taken.
+  ~Database();
+
+  // Takes a checkpoint, gives the free tail of the file back and closes it. kFailedPrecondition while
+  // transactions are open: the database then stays open. After any other error it is closed.
+  absl::Status Close();
+
+  // Begins a transaction on the newest committed version. Wait-free.
+  absl::StatusOr<ReadTransaction> BeginRead();
+
+  // Begins the write transaction; waits while another one is open. A thread that asks for a second
+  // one while it holds the first waits for ever.
+  absl::StatusOr<WriteTransaction> BeginWrite();
+  // Waits until `deadline` at most, then kDeadlineExceeded.
+  absl::StatusOr<WriteTransaction> TryBeginWrite(std::chrono::steady_clock::time_point deadline);
+
+  // The keyspace with the empty name, which every database has.
+  Keyspace default_keyspace() const;
+
+  // One transaction each.
+  absl::StatusOr<std::string> Get(const Keyspace& keyspace, std::string_view key);
+  absl::StatusOr<CommitToken> Put(const Keyspace& keyspace, std::string_view key,
+                                  std::string_view value);
+  absl::StatusOr<bool> Delete(const Keyspace& keyspace, std::string_view key);
+  absl::StatusOr<uint64_t> Count(const Keyspace& keyspace, const KeyRange& range = KeyRange::All());
+  absl::StatusOr<Keyspace> OpenKeyspace(std::string_view name);
+  absl::StatusOr<Keyspace> OpenOrCreateKeyspace(std::string_view name,
+                                                const KeyspaceOptions& options = {});
+  absl::Status DropKeyspace(const Keyspace& keyspace);
+
+  // Makes everything committed so far durable: one msync for the data, then the checkpoint slot.
+  // Readers and writers go on meanwhile. Also gives free space back to the file system. The first
+  // flush that fails poisons the handle: later writes return its error, reads go on.
+  absl::Status Checkpoint();
+
+  // Repacks the trees in key order and moves pages towards the start of the file, in small steps
+  // between which other writers get their turn, then gives the tail back. Readers go on; pages that
+  // they see stay until they end.
+  absl::StatusOr<CompactResult> Compact(const ProgressCallback& progress = {});
+
+  // Writes a copy of the newest version, in packed form, to a new database at `path`
+  // (kAlreadyExists if there is a file). Readers and writers go on.
+  absl::Status CopyTo(const std::string& path, const ProgressCallback& progress = {});
+
+  // Reads the whole file again: every checksum, every structural bound, key order, every count, and
+  // that reachable, waiting and free pages are all the pages. Faults are in the report, not in the
+  // status. Readers and writers go on.
+  absl::StatusOr<VerifyReport> Verify(const ProgressCallback& progress = {});
+
+  absl::StatusOr<Stats> GetStats() const;
+
+  // The largest key of this database: 1,978 bytes at 4 KiB pages, more with larger ones.
+  size_t MaxKeyBytes() const;
+
+  const std::string& path() const;
+
+ private:
+  explicit Database(std::shared_ptr<txn::Engine> engine);
+  std::shared_ptr<txn::Engine> engine_;
+};
+
+}  // namespace espalier
+
+#endif  // ESPALIER_API_DATABASE_H_

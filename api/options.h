@@ -1,0 +1,45 @@
+// Options of a database and of a keyspace: what can be chosen, what it costs, what is the default.
+#ifndef ESPALIER_API_OPTIONS_H_
+#define ESPALIER_API_OPTIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace espalier {
+
+struct Options {
+  // Create the database when there is no file at the path. Without it a missing file is kNotFound.
+  bool create_if_missing = true;
+
+  // Open for reading only: nothing is ever written, BeginWrite() answers kFailedPrecondition, and a
+  // missing file is kNotFound whatever create_if_missing says.
+  bool read_only = false;
+
+  // Size of a page in bytes: 4096, 8192, 16384, 32768 or 65536. Used when the file is created and
+  // stored in it; an existing file keeps its own. Larger pages admit larger keys (see
+  // Database::MaxKeyBytes) and make small writes dearer, since a page is what is copied on write.
+  uint32_t page_size_bytes = 4096;
+
+  // Verify the checksum of every page when it is first touched through this handle (XXH3, about
+  // 0.2 us a 4 KiB page, once). The structural bounds of a page are verified in any case.
+  bool verify_checksums = true;
+
+  // Read through a mapping of its own that is write-protected, so that a stray store of the program
+  // through a view cannot reach the file. Costs a second set of page tables and one more minor fault
+  // for each page that is both written and read.
+  bool protect_from_stray_stores = false;
+
+  // Address space reserved for the mapping, in bytes; 0 lets the engine choose (1 TiB, less where
+  // the process may not have it). Never a limit: a database that outgrows it is mapped again.
+  size_t address_space_bytes = 0;
+};
+
+struct KeyspaceOptions {
+  // Values of at least this many bytes are stored LZ4-compressed where that saves space; 0 stores
+  // every value plain. A compressed value costs a decompression at every Get.
+  uint32_t compress_values_from_bytes = 0;
+};
+
+}  // namespace espalier
+
+#endif  // ESPALIER_API_OPTIONS_H_
