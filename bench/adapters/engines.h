@@ -1,5 +1,6 @@
 // The adapters by engine, each defined in the file of its name.
-#pragma once
+#ifndef ESPALIER_BENCH_ADAPTERS_ENGINES_H_
+#define ESPALIER_BENCH_ADAPTERS_ENGINES_H_
 
 #include "bench/adapters/adapter.h"
 
@@ -13,3 +14,5 @@ Adapter WiredtigerAdapter();
 Adapter SqliteAdapter();
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_ADAPTERS_ENGINES_H_

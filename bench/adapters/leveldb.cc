@@ -1,4 +1,5 @@
-// LevelDB. It has no transactions beyond the atomic WriteBatch, and no snapshot is taken for reads: both spare it work.
+// LevelDB. It has no transactions beyond the atomic WriteBatch, and no snapshot is taken for reads:
+// both spare it work.
 #include <leveldb/cache.h>
 #include <leveldb/db.h>
 #include <leveldb/filter_policy.h>
@@ -18,7 +19,8 @@ constexpr int kBloomBits = 10;
 constexpr uint64_t kWriteBufferBytes = 64 << 20;
 constexpr uint64_t kConstrainedWriteBufferBytes = 8 << 20;
 constexpr uint64_t kMaxFileBytes = 64 << 20;
-constexpr int kMaxOpenFiles = 10'000;  // all of them, so the first 1,000 tables are read through maps
+constexpr int kMaxOpenFiles =
+    10'000;  // all of them, so the first 1,000 tables are read through maps
 constexpr uint64_t kAppendsPerBatch = 1'000;
 
 void Check(const leveldb::Status& status, std::string_view doing) {
@@ -44,7 +46,8 @@ class LeveldbSession : public Session {
 
   std::string_view Get(std::string_view key) override { return GetInto(key, value_); }
 
-  void MultiGet(std::span<const std::string_view> keys, std::span<std::string_view> values) override {
+  void MultiGet(std::span<const std::string_view> keys,
+                std::span<std::string_view> values) override {
     values_.resize(std::max(values_.size(), keys.size()));
     for (size_t i = 0; i < keys.size(); ++i) values[i] = GetInto(keys[i], values_[i]);
   }
@@ -62,7 +65,9 @@ class LeveldbSession : public Session {
   }
 
   void BeginWrite() override { batch_.Clear(); }
-  void Put(std::string_view key, std::string_view value) override { batch_.Put(ToSlice(key), ToSlice(value)); }
+  void Put(std::string_view key, std::string_view value) override {
+    batch_.Put(ToSlice(key), ToSlice(value));
+  }
   void Commit() override { Check(db_->Write({}, &batch_), "Write"); }
 
  private:
@@ -83,7 +88,8 @@ class LeveldbSession : public Session {
 class LeveldbDatabase : public Database {
  public:
   explicit LeveldbDatabase(const OpenOptions& open)
-      : cache_(leveldb::NewLRUCache(CacheBytes(open))), filter_(leveldb::NewBloomFilterPolicy(kBloomBits)) {
+      : cache_(leveldb::NewLRUCache(CacheBytes(open))),
+        filter_(leveldb::NewBloomFilterPolicy(kBloomBits)) {
     leveldb::Options options;
     options.create_if_missing = true;
     options.block_cache = cache_.get();
@@ -97,7 +103,9 @@ class LeveldbDatabase : public Database {
     db_.reset(db);
   }
 
-  std::unique_ptr<Session> NewSession() override { return std::make_unique<LeveldbSession>(db_.get()); }
+  std::unique_ptr<Session> NewSession() override {
+    return std::make_unique<LeveldbSession>(db_.get());
+  }
 
   void BeginAppend() override {}
 
@@ -133,25 +141,26 @@ class LeveldbDatabase : public Database {
 }  // namespace
 
 Adapter LeveldbAdapter() {
-  return {.name = "leveldb",
-          .version = [] { return absl::StrCat(leveldb::kMajorVersion, ".", leveldb::kMinorVersion); },
-          .settings = [](const OpenOptions& options) -> Settings {
-            return {
-                {"block_cache", absl::StrCat(CacheBytes(options) >> 20, " MiB")},
-                {"filter_policy", absl::StrCat("Bloom, ", kBloomBits, " bits a key")},
-                {"compression", "none"},
-                {"write_buffer_size", absl::StrCat(WriteBufferBytes(options) >> 20, " MiB")},
-                {"max_file_size", absl::StrCat(kMaxFileBytes >> 20, " MiB")},
-                {"max_open_files", absl::StrCat(kMaxOpenFiles)},
-                {"log", "on, sync = false"},
-                {"sorted load", absl::StrCat("batches of ", kAppendsPerBatch, " in key order")},
-                {"multi-get", "none: a loop of Get"},
-                {"before read rows", "CompactRange of everything"},
-            };
-          },
-          .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
-            return std::make_unique<LeveldbDatabase>(options);
-          }};
+  return {
+      .name = "leveldb",
+      .version = [] { return absl::StrCat(leveldb::kMajorVersion, ".", leveldb::kMinorVersion); },
+      .settings = [](const OpenOptions& options) -> Settings {
+        return {
+            {"block_cache", absl::StrCat(CacheBytes(options) >> 20, " MiB")},
+            {"filter_policy", absl::StrCat("Bloom, ", kBloomBits, " bits a key")},
+            {"compression", "none"},
+            {"write_buffer_size", absl::StrCat(WriteBufferBytes(options) >> 20, " MiB")},
+            {"max_file_size", absl::StrCat(kMaxFileBytes >> 20, " MiB")},
+            {"max_open_files", absl::StrCat(kMaxOpenFiles)},
+            {"log", "on, sync = false"},
+            {"sorted load", absl::StrCat("batches of ", kAppendsPerBatch, " in key order")},
+            {"multi-get", "none: a loop of Get"},
+            {"before read rows", "CompactRange of everything"},
+        };
+      },
+      .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
+        return std::make_unique<LeveldbDatabase>(options);
+      }};
 }
 
 }  // namespace espalier::bench

@@ -1,5 +1,5 @@
-// LMDB, with an ordinary and with a writable map. Sync is off (MDB_NOSYNC): a commit reaches the page cache, and
-// Flush() is mdb_env_sync.
+// LMDB, with an ordinary and with a writable map. Sync is off (MDB_NOSYNC): a commit reaches the
+// page cache, and Flush() is mdb_env_sync.
 #include <lmdb.h>
 
 #include <memory>
@@ -12,7 +12,8 @@
 namespace espalier::bench {
 namespace {
 
-constexpr uint64_t kAppendsPerTransaction = 100'000;  // beyond LMDB's dirty list it would start to spill
+constexpr uint64_t kAppendsPerTransaction =
+    100'000;  // beyond LMDB's dirty list it would start to spill
 constexpr mdb_mode_t kFileMode = 0644;
 
 void Check(int code, std::string_view doing) {
@@ -21,14 +22,18 @@ void Check(int code, std::string_view doing) {
 
 MDB_val ToVal(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
 
-std::string_view ToView(const MDB_val& val) { return {static_cast<const char*>(val.mv_data), val.mv_size}; }
+std::string_view ToView(const MDB_val& val) {
+  return {static_cast<const char*>(val.mv_data), val.mv_size};
+}
 
 // Address space only: far more than any row needs (an idle reader makes the file grow without end).
 uint64_t MapSize(const OpenOptions& options) { return options.data_bytes * 8 + (64ull << 30); }
 
-// Readahead reads 16 pages for one on random access; with the data in memory it never matters, but the larger folios
-// that come of it make random reads cheaper.
-unsigned ReadaheadFlag(const OpenOptions& options) { return options.memory_limit_bytes != 0 ? MDB_NORDAHEAD : 0; }
+// Readahead reads 16 pages for one on random access; with the data in memory it never matters, but
+// the larger folios that come of it make random reads cheaper.
+unsigned ReadaheadFlag(const OpenOptions& options) {
+  return options.memory_limit_bytes != 0 ? MDB_NORDAHEAD : 0;
+}
 
 class LmdbSession : public Session {
  public:
@@ -60,7 +65,8 @@ class LmdbSession : public Session {
     return ToView(value);
   }
 
-  void MultiGet(std::span<const std::string_view> keys, std::span<std::string_view> values) override {
+  void MultiGet(std::span<const std::string_view> keys,
+                std::span<std::string_view> values) override {
     for (size_t i = 0; i < keys.size(); ++i) values[i] = Get(keys[i]);
   }
 
@@ -111,13 +117,17 @@ class LmdbSession : public Session {
 class LmdbDatabase : public Database {
  public:
   LmdbDatabase(const OpenOptions& options, unsigned flags)
-      : path_(options.directory + "/data.mdb"), flags_(flags | ReadaheadFlag(options)), map_size_(MapSize(options)) {
+      : path_(options.directory + "/data.mdb"),
+        flags_(flags | ReadaheadFlag(options)),
+        map_size_(MapSize(options)) {
     Open();
   }
 
   ~LmdbDatabase() override { mdb_env_close(env_); }
 
-  std::unique_ptr<Session> NewSession() override { return std::make_unique<LmdbSession>(env_, dbi_); }
+  std::unique_ptr<Session> NewSession() override {
+    return std::make_unique<LmdbSession>(env_, dbi_);
+  }
 
   void BeginAppend() override {}
 
@@ -156,7 +166,8 @@ class LmdbDatabase : public Database {
   void Open() {
     Check(mdb_env_create(&env_), "mdb_env_create");
     Check(mdb_env_set_mapsize(env_, map_size_), "mdb_env_set_mapsize");
-    Check(mdb_env_open(env_, path_.c_str(), flags_ | MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC, kFileMode),
+    Check(mdb_env_open(env_, path_.c_str(), flags_ | MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC,
+                       kFileMode),
           "mdb_env_open");
     MDB_txn* txn = nullptr;
     Check(mdb_txn_begin(env_, nullptr, 0, &txn), "mdb_txn_begin");
@@ -174,15 +185,19 @@ class LmdbDatabase : public Database {
   uint64_t appended_ = 0;
 };
 
-std::string Version() { return absl::StrCat(MDB_VERSION_MAJOR, ".", MDB_VERSION_MINOR, ".", MDB_VERSION_PATCH); }
+std::string Version() {
+  return absl::StrCat(MDB_VERSION_MAJOR, ".", MDB_VERSION_MINOR, ".", MDB_VERSION_PATCH);
+}
 
 Settings CommonSettings(const OpenOptions& options, std::string flags) {
   if (ReadaheadFlag(options) != 0) flags += " MDB_NORDAHEAD";
   return {
       {"flags", flags + " MDB_NOTLS MDB_NOSUBDIR"},
       {"map size", absl::StrCat(MapSize(options) >> 30, " GiB")},
-      {"sorted load", absl::StrCat("MDB_APPEND on a cursor, ", kAppendsPerTransaction, " records a transaction")},
-      {"readers", "one transaction a thread, mdb_txn_reset / mdb_txn_renew; one cursor, mdb_cursor_renew"},
+      {"sorted load",
+       absl::StrCat("MDB_APPEND on a cursor, ", kAppendsPerTransaction, " records a transaction")},
+      {"readers",
+       "one transaction a thread, mdb_txn_reset / mdb_txn_renew; one cursor, mdb_cursor_renew"},
       {"multi-get", "none: a loop of mdb_get"},
       {"compact", "mdb_env_copy2 with MDB_CP_COMPACT, the copy replaces the original"},
   };
@@ -191,18 +206,22 @@ Settings CommonSettings(const OpenOptions& options, std::string flags) {
 }  // namespace
 
 Adapter LmdbAdapter() {
-  return {.name = "lmdb",
-          .version = Version,
-          .settings = [](const OpenOptions& options) { return CommonSettings(options, "MDB_NOSYNC"); },
-          .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
-            return std::make_unique<LmdbDatabase>(options, 0);
-          }};
+  return {
+      .name = "lmdb",
+      .version = Version,
+      .settings = [](const OpenOptions& options) { return CommonSettings(options, "MDB_NOSYNC"); },
+      .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
+        return std::make_unique<LmdbDatabase>(options, 0);
+      }};
 }
 
 Adapter LmdbWritemapAdapter() {
   return {.name = "lmdb-writemap",
           .version = Version,
-          .settings = [](const OpenOptions& options) { return CommonSettings(options, "MDB_NOSYNC MDB_WRITEMAP"); },
+          .settings =
+              [](const OpenOptions& options) {
+                return CommonSettings(options, "MDB_NOSYNC MDB_WRITEMAP");
+              },
           .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
             return std::make_unique<LmdbDatabase>(options, MDB_WRITEMAP);
           }};

@@ -7,7 +7,8 @@ namespace espalier::bench {
 
 std::span<const Adapter> AllAdapters() {
   static const std::array kAdapters = {
-      RocksdbAdapter(), LmdbAdapter(), LmdbWritemapAdapter(), LeveldbAdapter(), WiredtigerAdapter(), SqliteAdapter(),
+      RocksdbAdapter(), LmdbAdapter(),       LmdbWritemapAdapter(),
+      LeveldbAdapter(), WiredtigerAdapter(), SqliteAdapter(),
   };
   return kAdapters;
 }

@@ -1,4 +1,5 @@
-// RocksDB, as a plain DB: atomic WriteBatches, no transaction layer and no snapshots, which spares it work.
+// RocksDB, as a plain DB: atomic WriteBatches, no transaction layer and no snapshots, which spares
+// it work.
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
@@ -44,7 +45,8 @@ rocksdb::Options MakeOptions(const OpenOptions& open) {
   options.create_if_missing = true;
   options.compression = rocksdb::kNoCompression;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  options.write_buffer_size = open.memory_limit_bytes != 0 ? kConstrainedWriteBufferBytes : kWriteBufferBytes;
+  options.write_buffer_size =
+      open.memory_limit_bytes != 0 ? kConstrainedWriteBufferBytes : kWriteBufferBytes;
   options.max_background_jobs = kBackgroundJobs;
   options.max_open_files = -1;
   options.level_compaction_dynamic_level_bytes = true;
@@ -68,7 +70,8 @@ class RocksdbSession : public Session {
     return ToView(value_);
   }
 
-  void MultiGet(std::span<const std::string_view> keys, std::span<std::string_view> values) override {
+  void MultiGet(std::span<const std::string_view> keys,
+                std::span<std::string_view> values) override {
     slices_.resize(keys.size());
     values_.resize(keys.size());
     statuses_.resize(keys.size());
@@ -76,7 +79,8 @@ class RocksdbSession : public Session {
       slices_[i] = ToSlice(keys[i]);
       values_[i].Reset();
     }
-    db_->MultiGet(read_, db_->DefaultColumnFamily(), keys.size(), slices_.data(), values_.data(), statuses_.data());
+    db_->MultiGet(read_, db_->DefaultColumnFamily(), keys.size(), slices_.data(), values_.data(),
+                  statuses_.data());
     for (size_t i = 0; i < keys.size(); ++i) {
       if (statuses_[i].IsNotFound()) {
         values[i] = {};
@@ -124,7 +128,8 @@ class RocksdbSession : public Session {
 
 class RocksdbDatabase : public Database {
  public:
-  explicit RocksdbDatabase(const OpenOptions& open) : directory_(open.directory), options_(MakeOptions(open)) {
+  explicit RocksdbDatabase(const OpenOptions& open)
+      : directory_(open.directory), options_(MakeOptions(open)) {
     rocksdb::DB* db = nullptr;
     Check(rocksdb::DB::Open(options_, directory_ + "/db", &db), "Open");
     db_.reset(db);
@@ -132,7 +137,9 @@ class RocksdbDatabase : public Database {
 
   ~RocksdbDatabase() override { Check(db_->Close(), "Close"); }
 
-  std::unique_ptr<Session> NewSession() override { return std::make_unique<RocksdbSession>(db_.get()); }
+  std::unique_ptr<Session> NewSession() override {
+    return std::make_unique<RocksdbSession>(db_.get());
+  }
 
   void BeginAppend() override {}
 
@@ -181,28 +188,29 @@ class RocksdbDatabase : public Database {
 }  // namespace
 
 Adapter RocksdbAdapter() {
-  return {.name = "rocksdb",
-          .version = [] { return absl::StrCat(ROCKSDB_MAJOR, ".", ROCKSDB_MINOR, ".", ROCKSDB_PATCH); },
-          .settings = [](const OpenOptions& open) -> Settings {
-            return {
-                {"block_cache", absl::StrCat("LRU, ", CacheBytes(open) >> 20, " MiB")},
-                {"filter_policy", absl::StrCat("Bloom, ", kBloomBits, " bits a key")},
-                {"data_block_index_type", "kDataBlockBinaryAndHash"},
-                {"format_version", "5"},
-                {"compression", "none"},
-                {"write_buffer_size", absl::StrCat(MakeOptions(open).write_buffer_size >> 20, " MiB")},
-                {"max_background_jobs", absl::StrCat(kBackgroundJobs)},
-                {"level_compaction_dynamic_level_bytes", "true"},
-                {"log", "on, sync = false"},
-                {"sorted load", absl::StrCat("SstFileWriter, files of ", kIngestedFileBytes >> 20,
-                                             " MiB, IngestExternalFile with move_files")},
-                {"multi-get", "native, into PinnableSlices"},
-                {"before read rows", "CompactRange of everything, bottom level included"},
-            };
-          },
-          .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
-            return std::make_unique<RocksdbDatabase>(options);
-          }};
+  return {
+      .name = "rocksdb",
+      .version = [] { return absl::StrCat(ROCKSDB_MAJOR, ".", ROCKSDB_MINOR, ".", ROCKSDB_PATCH); },
+      .settings = [](const OpenOptions& open) -> Settings {
+        return {
+            {"block_cache", absl::StrCat("LRU, ", CacheBytes(open) >> 20, " MiB")},
+            {"filter_policy", absl::StrCat("Bloom, ", kBloomBits, " bits a key")},
+            {"data_block_index_type", "kDataBlockBinaryAndHash"},
+            {"format_version", "5"},
+            {"compression", "none"},
+            {"write_buffer_size", absl::StrCat(MakeOptions(open).write_buffer_size >> 20, " MiB")},
+            {"max_background_jobs", absl::StrCat(kBackgroundJobs)},
+            {"level_compaction_dynamic_level_bytes", "true"},
+            {"log", "on, sync = false"},
+            {"sorted load", absl::StrCat("SstFileWriter, files of ", kIngestedFileBytes >> 20,
+                                         " MiB, IngestExternalFile with move_files")},
+            {"multi-get", "native, into PinnableSlices"},
+            {"before read rows", "CompactRange of everything, bottom level included"},
+        };
+      },
+      .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
+        return std::make_unique<RocksdbDatabase>(options);
+      }};
 }
 
 }  // namespace espalier::bench

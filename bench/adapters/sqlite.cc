@@ -1,4 +1,5 @@
-// SQLite as a key-value store: one WITHOUT ROWID table, prepared statements, one connection a session.
+// SQLite as a key-value store: one WITHOUT ROWID table, prepared statements, one connection a
+// session.
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -18,11 +19,13 @@ uint64_t CacheBytes(const OpenOptions& options) {
 }
 
 std::string Pragmas(const OpenOptions& options) {
-  return absl::StrCat("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA mmap_size=", 1ll << 40,
-                      "; PRAGMA cache_size=-", CacheBytes(options) >> 10, "; PRAGMA temp_store=MEMORY;");
+  return absl::StrCat(
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA mmap_size=", 1ll << 40,
+      "; PRAGMA cache_size=-", CacheBytes(options) >> 10, "; PRAGMA temp_store=MEMORY;");
 }
 
-constexpr const char* kCreate = "CREATE TABLE IF NOT EXISTS bench (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID";
+constexpr const char* kCreate =
+    "CREATE TABLE IF NOT EXISTS bench (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID";
 
 // One connection and the statements prepared on it.
 class Connection {
@@ -50,7 +53,9 @@ class Connection {
     }
   }
 
-  void Execute(const char* sql) const { Check(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr), sql); }
+  void Execute(const char* sql) const {
+    Check(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr), sql);
+  }
 
   sqlite3_stmt* Prepare(const char* sql) {
     sqlite3_stmt* statement = nullptr;
@@ -83,7 +88,8 @@ void Bind(sqlite3_stmt* statement, int column, std::string_view bytes) {
 
 std::string_view Column(sqlite3_stmt* statement, int column) {
   const void* data = sqlite3_column_blob(statement, column);
-  return {static_cast<const char*>(data), static_cast<size_t>(sqlite3_column_bytes(statement, column))};
+  return {static_cast<const char*>(data),
+          static_cast<size_t>(sqlite3_column_bytes(statement, column))};
 }
 
 class SqliteSession : public Session {
@@ -113,7 +119,8 @@ class SqliteSession : public Session {
   }
 
   // A column's bytes are valid until the statement's next step: hence the copies.
-  void MultiGet(std::span<const std::string_view> keys, std::span<std::string_view> values) override {
+  void MultiGet(std::span<const std::string_view> keys,
+                std::span<std::string_view> values) override {
     copies_.resize(std::max(copies_.size(), keys.size()));
     for (size_t i = 0; i < keys.size(); ++i) {
       std::string_view value = Get(keys[i]);
@@ -157,9 +164,13 @@ class SqliteSession : public Session {
 class SqliteDatabase : public Database {
  public:
   explicit SqliteDatabase(const OpenOptions& options)
-      : options_(options), connection_(options), insert_(connection_.Prepare("INSERT INTO bench VALUES (?1, ?2)")) {}
+      : options_(options),
+        connection_(options),
+        insert_(connection_.Prepare("INSERT INTO bench VALUES (?1, ?2)")) {}
 
-  std::unique_ptr<Session> NewSession() override { return std::make_unique<SqliteSession>(options_); }
+  std::unique_ptr<Session> NewSession() override {
+    return std::make_unique<SqliteSession>(options_);
+  }
 
   void BeginAppend() override { connection_.Execute("BEGIN IMMEDIATE"); }
 
@@ -175,7 +186,8 @@ class SqliteDatabase : public Database {
   void Settle() override { connection_.Execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
 
   void Flush() override {
-    connection_.Execute("PRAGMA synchronous=FULL; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA synchronous=OFF");
+    connection_.Execute(
+        "PRAGMA synchronous=FULL; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA synchronous=OFF");
   }
 
   void Compact() override {
@@ -201,7 +213,8 @@ Adapter SqliteAdapter() {
                 {"table", kCreate},
                 {"connection", "SQLITE_OPEN_NOMUTEX, one a thread"},
                 {"statements", "prepared once, SQLITE_PREPARE_PERSISTENT"},
-                {"sorted load", absl::StrCat("INSERT in key order, ", kAppendsPerTransaction, " a transaction")},
+                {"sorted load",
+                 absl::StrCat("INSERT in key order, ", kAppendsPerTransaction, " a transaction")},
                 {"multi-get", "none: a loop of SELECT, values copied to be valid together"},
                 {"before read rows", "wal_checkpoint(TRUNCATE)"},
             };

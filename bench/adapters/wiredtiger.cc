@@ -1,5 +1,5 @@
-// WiredTiger: a row-store B-tree with raw byte keys. Its default is to have no log, and that is the mode that is
-// measured: what was committed after the last checkpoint is gone after a crash.
+// WiredTiger: a row-store B-tree with raw byte keys. Its default is to have no log, and that is the
+// mode that is measured: what was committed after the last checkpoint is gone after a crash.
 #include <wiredtiger.h>
 
 #include <memory>
@@ -18,15 +18,21 @@ void Check(int code, std::string_view doing) {
   if (code != 0) Die("wiredtiger", doing, wiredtiger_strerror(code));
 }
 
-// Pages in memory are larger than on disk, and eviction starts at 80 % full and at 20 % dirty: three times the data
-// keeps reads from ever evicting.
+// Pages in memory are larger than on disk, and eviction starts at 80 % full: three times the data
+// keeps it away.
 uint64_t CacheBytes(const OpenOptions& options) {
-  return options.memory_limit_bytes != 0 ? options.memory_limit_bytes / 2 : options.data_bytes * 3 + (256 << 20);
+  return options.memory_limit_bytes != 0 ? options.memory_limit_bytes / 2
+                                         : options.data_bytes * 3 + (256 << 20);
 }
 
+// With all in memory dirty pages may fill the cache; by default writers would have to evict from 20
+// % on.
 std::string ConnectionConfig(const OpenOptions& options) {
-  return absl::StrCat("create,log=(enabled=false),transaction_sync=(enabled=false),statistics=(none)",
-                      ",eviction=(threads_min=1,threads_max=2),cache_size=", CacheBytes(options));
+  std::string dirty =
+      options.memory_limit_bytes != 0 ? "" : ",eviction_dirty_target=80,eviction_dirty_trigger=95";
+  return absl::StrCat(
+      "create,log=(enabled=false),transaction_sync=(enabled=false),statistics=(none)",
+      ",eviction=(threads_min=1,threads_max=2)", dirty, ",cache_size=", CacheBytes(options));
 }
 
 WT_ITEM ToItem(std::string_view bytes) {
@@ -36,13 +42,16 @@ WT_ITEM ToItem(std::string_view bytes) {
   return item;
 }
 
-std::string_view ToView(const WT_ITEM& item) { return {static_cast<const char*>(item.data), item.size}; }
+std::string_view ToView(const WT_ITEM& item) {
+  return {static_cast<const char*>(item.data), item.size};
+}
 
 class WiredtigerSession : public Session {
  public:
   explicit WiredtigerSession(WT_CONNECTION* connection) {
     Check(connection->open_session(connection, nullptr, nullptr, &session_), "open_session");
-    Check(session_->open_cursor(session_, kTable, nullptr, "overwrite=true", &cursor_), "open_cursor");
+    Check(session_->open_cursor(session_, kTable, nullptr, "overwrite=true", &cursor_),
+          "open_cursor");
   }
 
   ~WiredtigerSession() override { Check(session_->close(session_, nullptr), "WT_SESSION::close"); }
@@ -64,8 +73,10 @@ class WiredtigerSession : public Session {
     return Value();
   }
 
-  // The values must be valid together, and a cursor's value is only until its next move: hence the copies.
-  void MultiGet(std::span<const std::string_view> keys, std::span<std::string_view> values) override {
+  // The values must be valid together, and a cursor's value is only until its next move: hence the
+  // copies.
+  void MultiGet(std::span<const std::string_view> keys,
+                std::span<std::string_view> values) override {
     copies_.resize(std::max(copies_.size(), keys.size()));
     for (size_t i = 0; i < keys.size(); ++i) {
       std::string_view value = Get(keys[i]);
@@ -106,7 +117,9 @@ class WiredtigerSession : public Session {
   void Commit() override { EndRead(); }
 
  private:
-  void Begin() { Check(session_->begin_transaction(session_, "isolation=snapshot"), "begin_transaction"); }
+  void Begin() {
+    Check(session_->begin_transaction(session_, "isolation=snapshot"), "begin_transaction");
+  }
 
   std::string_view Value() {
     WT_ITEM value{};
@@ -122,15 +135,20 @@ class WiredtigerSession : public Session {
 class WiredtigerDatabase : public Database {
  public:
   explicit WiredtigerDatabase(const OpenOptions& options) {
-    Check(wiredtiger_open(options.directory.c_str(), nullptr, ConnectionConfig(options).c_str(), &connection_),
+    Check(wiredtiger_open(options.directory.c_str(), nullptr, ConnectionConfig(options).c_str(),
+                          &connection_),
           "wiredtiger_open");
     Check(connection_->open_session(connection_, nullptr, nullptr, &session_), "open_session");
     Check(session_->create(session_, kTable, kTableConfig), "WT_SESSION::create");
   }
 
-  ~WiredtigerDatabase() override { Check(connection_->close(connection_, "leak_memory=true"), "WT_CONNECTION::close"); }
+  ~WiredtigerDatabase() override {
+    Check(connection_->close(connection_, "leak_memory=true"), "WT_CONNECTION::close");
+  }
 
-  std::unique_ptr<Session> NewSession() override { return std::make_unique<WiredtigerSession>(connection_); }
+  std::unique_ptr<Session> NewSession() override {
+    return std::make_unique<WiredtigerSession>(connection_);
+  }
 
   void BeginAppend() override {
     Check(session_->open_cursor(session_, kTable, nullptr, "bulk", &bulk_), "open_cursor bulk");
@@ -148,7 +166,9 @@ class WiredtigerDatabase : public Database {
 
   void Settle() override { Flush(); }
 
-  void Flush() override { Check(session_->checkpoint(session_, nullptr), "WT_SESSION::checkpoint"); }
+  void Flush() override {
+    Check(session_->checkpoint(session_, nullptr), "WT_SESSION::checkpoint");
+  }
 
   void Compact() override {
     Flush();
@@ -166,9 +186,11 @@ class WiredtigerDatabase : public Database {
 
 Adapter WiredtigerAdapter() {
   return {.name = "wiredtiger",
-          .version = [] {
-            return absl::StrCat(WIREDTIGER_VERSION_MAJOR, ".", WIREDTIGER_VERSION_MINOR, ".", WIREDTIGER_VERSION_PATCH);
-          },
+          .version =
+              [] {
+                return absl::StrCat(WIREDTIGER_VERSION_MAJOR, ".", WIREDTIGER_VERSION_MINOR, ".",
+                                    WIREDTIGER_VERSION_PATCH);
+              },
           .settings = [](const OpenOptions& options) -> Settings {
             return {
                 {"connection", ConnectionConfig(options)},

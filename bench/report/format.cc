@@ -28,6 +28,13 @@ std::string FormatFigure(double figure) {
   return absl::StrFormat("%.*f%s", decimals, figure, suffix);
 }
 
+std::string FormatPower(int decade) {
+  static constexpr const char* kSuffixes[] = {"", " k", " M", " G"};
+  if (decade < 0 || decade > 11) return absl::StrFormat("1e%d", decade);
+  return absl::StrCat(std::string("1") + std::string(static_cast<size_t>(decade % 3), '0'),
+                      kSuffixes[decade / 3]);
+}
+
 std::string FormatSample(const RowResult& row, const std::string& engine, double figure) {
   return absl::StrFormat("%-14s %-14s %8s %s", row.name, engine, FormatFigure(figure), row.unit);
 }

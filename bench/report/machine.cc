@@ -78,8 +78,8 @@ std::string Date() {
 
 std::vector<std::pair<std::string, std::string>> DescribeMachine(const std::string& directory) {
   return {
-      {"processor", absl::StrCat(FieldOf("/proc/cpuinfo", "model name"), ", ", std::thread::hardware_concurrency(),
-                                 " hardware threads")},
+      {"processor", absl::StrCat(FieldOf("/proc/cpuinfo", "model name"), ", ",
+                                 std::thread::hardware_concurrency(), " hardware threads")},
       {"memory", Memory()},
       {"kernel", Kernel()},
       {"system", FieldOf("/etc/os-release", "PRETTY_NAME")},

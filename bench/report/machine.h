@@ -1,5 +1,6 @@
 // The machine that the figures were taken on.
-#pragma once
+#ifndef ESPALIER_BENCH_REPORT_MACHINE_H_
+#define ESPALIER_BENCH_REPORT_MACHINE_H_
 
 #include <string>
 #include <utility>
@@ -11,3 +12,5 @@ namespace espalier::bench {
 std::vector<std::pair<std::string, std::string>> DescribeMachine(const std::string& directory);
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_REPORT_MACHINE_H_

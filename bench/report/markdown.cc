@@ -7,9 +7,11 @@
 namespace espalier::bench {
 namespace {
 
-std::string CellText(const RowResult& row, const std::string& engine, const std::optional<std::string>& best) {
+std::string CellText(const RowResult& row, const std::string& engine,
+                     const std::optional<std::string>& best) {
   std::optional<double> median = row.Median(engine);
-  if (!median) return row.cells.contains(engine) && !row.cells.at(engine).failure.empty() ? "failed" : "";
+  if (!median)
+    return row.cells.contains(engine) && !row.cells.at(engine).failure.empty() ? "failed" : "";
   std::string text = FormatFigure(*median);
   return best == engine ? absl::StrCat("**", text, "**") : text;
 }
@@ -64,10 +66,12 @@ std::string MarkdownTable(const Results& results) {
 }
 
 std::string MarkdownReport(const Results& results) {
-  std::string text = absl::StrCat("## Machine\n\n", PairLines(results.machine), "\n## Run\n\n", PairLines(results.run));
+  std::string text = absl::StrCat("## Machine\n\n", PairLines(results.machine), "\n## Run\n\n",
+                                  PairLines(results.run));
   absl::StrAppend(&text, "\n## Results\n\n", MarkdownTable(results), "\n## Settings\n");
   for (const EngineInfo& engine : results.engines) {
-    absl::StrAppend(&text, "\n### ", engine.name, " ", engine.version, "\n\n", PairLines(engine.settings));
+    absl::StrAppend(&text, "\n### ", engine.name, " ", engine.version, "\n\n",
+                    PairLines(engine.settings));
   }
   return text;
 }

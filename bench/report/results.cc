@@ -41,7 +41,8 @@ Json CellToJson(const Cell& cell) {
 }
 
 Cell CellFromJson(const Json& json) {
-  return {.samples = json.value("samples", std::vector<double>{}), .failure = json.value("failure", std::string())};
+  return {.samples = json.value("samples", std::vector<double>{}),
+          .failure = json.value("failure", std::string())};
 }
 
 Json RowToJson(const RowResult& row) {
@@ -65,7 +66,8 @@ RowResult RowFromJson(const Json& json) {
                 .bar_kind = json.at("bar_kind").get<BarKind>(),
                 .bar = json.at("bar"),
                 .cells = {}};
-  for (const auto& [engine, cell] : json.at("engines").items()) row.cells[engine] = CellFromJson(cell);
+  for (const auto& [engine, cell] : json.at("engines").items())
+    row.cells[engine] = CellFromJson(cell);
   return row;
 }
 
@@ -107,7 +109,8 @@ std::string ToJson(const Results& results) {
   json["machine"] = PairsToJson(results.machine);
   json["run"] = PairsToJson(results.run);
   for (const EngineInfo& engine : results.engines) {
-    json["engines"][engine.name] = {{"version", engine.version}, {"settings", PairsToJson(engine.settings)}};
+    json["engines"][engine.name] = {{"version", engine.version},
+                                    {"settings", PairsToJson(engine.settings)}};
   }
   for (const RowResult& row : results.rows) json["rows"].push_back(RowToJson(row));
   return json.dump(2) + "\n";
@@ -125,7 +128,8 @@ absl::StatusOr<Results> FromJson(const std::string& text) {
     for (const Json& row : json.at("rows")) results.rows.push_back(RowFromJson(row));
     return results;
   } catch (const Json::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not a result file of this bench: ", error.what()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a result file of this bench: ", error.what()));
   }
 }
 

@@ -1,6 +1,7 @@
-// What a run has measured, with all that is needed to print it again: the JSON file is this, and table and chart
-// are made from nothing else.
-#pragma once
+// What a run has measured, with all that is needed to print it again: the JSON file is this, and
+// table and chart are made from nothing else.
+#ifndef ESPALIER_BENCH_REPORT_RESULTS_H_
+#define ESPALIER_BENCH_REPORT_RESULTS_H_
 
 #include <map>
 #include <optional>
@@ -62,3 +63,5 @@ absl::StatusOr<Results> FromJson(const std::string& text);
 bool HigherIsBetter(const RowResult& row);
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_REPORT_RESULTS_H_

@@ -1,5 +1,7 @@
-// What the bench says while it runs, on standard error: a line for every figure, and on a terminal what it is doing.
-#pragma once
+// What the bench says while it runs, on standard error: a line for every figure, and on a terminal
+// what it is doing.
+#ifndef ESPALIER_BENCH_RUN_PROGRESS_H_
+#define ESPALIER_BENCH_RUN_PROGRESS_H_
 
 #include <string>
 
@@ -27,3 +29,5 @@ class Progress {
 };
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_RUN_PROGRESS_H_

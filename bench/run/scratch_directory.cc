@@ -32,7 +32,8 @@ int Lock(const std::string& path) {
 void RemoveAbandoned(const std::string& parent) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(parent, ignored)) {
-    if (!entry.path().filename().string().starts_with(kPrefix) || !entry.is_directory(ignored)) continue;
+    if (!entry.path().filename().string().starts_with(kPrefix) || !entry.is_directory(ignored))
+      continue;
     int fd = Lock(entry.path());
     if (fd < 0) continue;
     fs::remove_all(entry.path(), ignored);
@@ -42,11 +43,13 @@ void RemoveAbandoned(const std::string& parent) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ScratchDirectory>> ScratchDirectory::Create(const std::string& parent) {
+absl::StatusOr<std::unique_ptr<ScratchDirectory>> ScratchDirectory::Create(
+    const std::string& parent) {
   RemoveAbandoned(parent);
   std::string path = absl::StrCat(parent, "/", kPrefix, "XXXXXX");
   if (mkdtemp(path.data()) == nullptr) {
-    return absl::UnavailableError(absl::StrCat("cannot make a directory in ", parent, ": ", std::strerror(errno)));
+    return absl::UnavailableError(
+        absl::StrCat("cannot make a directory in ", parent, ": ", std::strerror(errno)));
   }
   return std::unique_ptr<ScratchDirectory>(new ScratchDirectory(path, Lock(path)));
 }
@@ -63,6 +66,16 @@ std::string ScratchDirectory::Fresh(const std::string& name) const {
   fs::remove_all(path, ignored);
   fs::create_directory(path, ignored);
   return path;
+}
+
+void ScratchDirectory::DropFromPageCache(const std::string& name) const {
+  Flush();  // dirty pages stay
+  for (const auto& entry : fs::recursive_directory_iterator(path_ + "/" + name)) {
+    int fd = open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) continue;
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+  }
 }
 
 void ScratchDirectory::Flush() const {

@@ -1,6 +1,7 @@
-// A directory of the bench's own below a given one, removed with everything in it at the end of its life. What a
-// killed bench left behind is removed by the next one in the same place.
-#pragma once
+// A directory of the bench's own below a given one, removed with everything in it at the end of its
+// life. What a killed bench left behind is removed by the next one in the same place.
+#ifndef ESPALIER_BENCH_RUN_SCRATCH_DIRECTORY_H_
+#define ESPALIER_BENCH_RUN_SCRATCH_DIRECTORY_H_
 
 #include <memory>
 #include <string>
@@ -22,6 +23,10 @@ class ScratchDirectory {
   // An empty directory in it; what was there by that name is removed first.
   std::string Fresh(const std::string& name) const;
 
+  // Drops what the page cache holds of the files in the directory `name`, which nobody may have
+  // open.
+  void DropFromPageCache(const std::string& name) const;
+
   // Waits until everything written to the file system is on the device.
   void Flush() const;
 
@@ -33,3 +38,5 @@ class ScratchDirectory {
 };
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_RUN_SCRATCH_DIRECTORY_H_

@@ -1,5 +1,6 @@
 // The usual two macros, which Debian's Abseil does not have.
-#pragma once
+#ifndef ESPALIER_BENCH_RUN_STATUS_MACROS_H_
+#define ESPALIER_BENCH_RUN_STATUS_MACROS_H_
 
 #include <utility>
 
@@ -12,9 +13,12 @@
 
 #define ESPALIER_BENCH_CONCAT_INNER(a, b) a##b
 #define ESPALIER_BENCH_CONCAT(a, b) ESPALIER_BENCH_CONCAT_INNER(a, b)
-#define ASSIGN_OR_RETURN(target, expression) \
-  ESPALIER_BENCH_ASSIGN_OR_RETURN(ESPALIER_BENCH_CONCAT(value_or_error_, __LINE__), target, expression)
+#define ASSIGN_OR_RETURN(target, expression)                                                \
+  ESPALIER_BENCH_ASSIGN_OR_RETURN(ESPALIER_BENCH_CONCAT(value_or_error_, __LINE__), target, \
+                                  expression)
 #define ESPALIER_BENCH_ASSIGN_OR_RETURN(name, target, expression) \
   auto name = (expression);                                       \
   if (!name.ok()) return name.status();                           \
   target = *std::move(name)
+
+#endif  // ESPALIER_BENCH_RUN_STATUS_MACROS_H_

@@ -40,13 +40,18 @@ void JoinControlGroup(const std::string& directory) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   IgnoreInterruption();  // ^C goes to the whole process group; the parent decides
   if (!setup.cgroup_directory.empty()) JoinControlGroup(setup.cgroup_directory);
-  Workbench bench{.adapter = *setup.adapter, .workload = *setup.workload, .options = setup.options, .database = {}};
+  Workbench bench{.adapter = *setup.adapter,
+                  .workload = *setup.workload,
+                  .options = setup.options,
+                  .database = {},
+                  .inserted_count = 0};
   Request request;
   while (recv(socket_fd, &request, sizeof request, 0) == static_cast<ssize_t>(sizeof request)) {
     const Step* step = FindStep(request.step);
     if (step == nullptr) Die("bench", request.step, "no such step");
     Reply reply{step->run(bench, request.options)};
-    if (send(socket_fd, &reply, sizeof reply, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof reply)) break;
+    if (send(socket_fd, &reply, sizeof reply, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof reply))
+      break;
   }
   _exit(0);
 }
@@ -86,7 +91,9 @@ absl::StatusOr<double> Worker::Do(std::string_view step, const StepOptions& opti
   Request request{};
   std::memcpy(request.step, step.data(), std::min(step.size(), sizeof request.step - 1));
   request.options = options;
-  if (send(socket_fd_, &request, sizeof request, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof request)) return Reap();
+  if (send(socket_fd_, &request, sizeof request, MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(sizeof request))
+    return Reap();
   Reply reply;
   while (true) {
     if (WasInterrupted()) return absl::CancelledError("interrupted");
@@ -101,7 +108,8 @@ absl::Status Worker::Reap() {
   int status = 0;
   waitpid(pid_, &status, 0);
   pid_ = 0;
-  if (WIFSIGNALED(status)) return absl::AbortedError(absl::StrCat("died of ", strsignal(WTERMSIG(status))));
+  if (WIFSIGNALED(status))
+    return absl::AbortedError(absl::StrCat("died of ", strsignal(WTERMSIG(status))));
   return absl::AbortedError(absl::StrCat("exited with ", WEXITSTATUS(status), ", see its message"));
 }
 

@@ -1,8 +1,10 @@
-// A process that runs the steps of one engine. An engine's crash, leak or leftover thread stays in its worker, and a
-// worker can be put into a control group of its own.
+// A process that runs the steps of one engine. An engine's crash, leak or leftover thread stays in
+// its worker, and a worker can be put into a control group of its own.
 //
-// The parent must have one thread when it starts workers; it talks to each through a socket, one step at a time.
-#pragma once
+// The parent must have one thread when it starts workers; it talks to each through a socket, one
+// step at a time.
+#ifndef ESPALIER_BENCH_RUN_WORKER_H_
+#define ESPALIER_BENCH_RUN_WORKER_H_
 
 #include <sys/types.h>
 
@@ -32,8 +34,8 @@ class Worker {
   // Kills the process if it still runs.
   ~Worker();
 
-  // Runs the step and gives its figure. kCancelled when a signal asked the bench to end meanwhile; kAborted when the
-  // worker died, with how; it stays dead.
+  // Runs the step and gives its figure. kCancelled when a signal asked the bench to end meanwhile;
+  // kAborted when the worker died, with how; it stays dead.
   absl::StatusOr<double> Do(std::string_view step, const StepOptions& options = {});
 
  private:
@@ -46,3 +48,5 @@ class Worker {
 };
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_RUN_WORKER_H_

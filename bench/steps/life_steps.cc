@@ -31,6 +31,11 @@ double SettleDatabase(Workbench& bench, const StepOptions&) {
   return 0;
 }
 
+double FlushDatabase(Workbench& bench, const StepOptions&) {
+  bench.database->Flush();
+  return 0;
+}
+
 double CompactDatabase(Workbench& bench, const StepOptions&) {
   bench.database->Compact();
   return 0;
@@ -46,7 +51,8 @@ double WarmDatabase(Workbench& bench, const StepOptions& options) {
 
 double DiskBytesOverRawBytes(Workbench& bench, const StepOptions&) {
   if (bench.database != nullptr) Die("bench", "size", "the database is open");
-  return static_cast<double>(DiskBytes(bench.options.directory)) / static_cast<double>(bench.dataset().raw_bytes());
+  return static_cast<double>(DiskBytes(bench.options.directory)) /
+         static_cast<double>(bench.dataset().raw_bytes());
 }
 
 uint64_t DiskBytes(const std::string& directory) {

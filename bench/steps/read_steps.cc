@@ -61,7 +61,8 @@ uint64_t ScanInTransaction(Session& session, std::string_view start, uint64_t li
 }  // namespace
 
 void TouchFound(std::string_view value, Touch& touch) {
-  if (value.data() == nullptr) [[unlikely]] Die("bench", "a read row", "a key that was put is absent");
+  if (value.data() == nullptr) [[unlikely]]
+    Die("bench", "a read row", "a key that was put is absent");
   touch(value);
 }
 
@@ -82,7 +83,9 @@ void ScanAll(Workbench& bench) {
   }
 }
 
-double GetOneThread(Workbench& bench, const StepOptions& options) { return GetRate(bench, options, options.seed); }
+double GetOneThread(Workbench& bench, const StepOptions& options) {
+  return GetRate(bench, options, options.seed);
+}
 
 double GetTwoThreads(Workbench& bench, const StepOptions& options) {
   std::barrier start(2);

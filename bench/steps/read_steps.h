@@ -1,5 +1,6 @@
 // The read rows. Keys are uniformly random over the loaded records; every key must be found.
-#pragma once
+#ifndef ESPALIER_BENCH_STEPS_READ_STEPS_H_
+#define ESPALIER_BENCH_STEPS_READ_STEPS_H_
 
 #include "bench/steps/workbench.h"
 
@@ -26,3 +27,5 @@ void ScanAll(Workbench&);
 void TouchFound(std::string_view value, Touch& touch);
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_STEPS_READ_STEPS_H_

@@ -1,6 +1,8 @@
 // All steps by name. What a row measures is the step of the row's name.
 #include <array>
 
+#include "bench/steps/device_steps.h"
+#include "bench/steps/growth_steps.h"
 #include "bench/steps/life_steps.h"
 #include "bench/steps/load_steps.h"
 #include "bench/steps/read_steps.h"
@@ -12,7 +14,6 @@
 namespace espalier::bench {
 namespace {
 
-constexpr uint64_t kZipfianDraws = 4'000'000;
 constexpr uint64_t kZipfianSeed = 99;
 
 constexpr std::array kSteps = {
@@ -21,6 +22,13 @@ constexpr std::array kSteps = {
     Step{"settle", SettleDatabase},
     Step{"warm", WarmDatabase},
     Step{"compact", CompactDatabase},
+    Step{"flush", FlushDatabase},
+    Step{"growth-50k", GrowthAfter50000},
+    Step{"growth-200k", GrowthAfter200000},
+    Step{"growth-flat", GrowthFlatness},
+    Step{"remember-blocks", RememberBlocks},
+    Step{"scattered-updates", ScatteredUpdates},
+    Step{"changed-bytes", ChangedBytes},
     Step{"append", AppendAll},
     Step{"put-1000", PutAll},
     Step{"size", DiskBytesOverRawBytes},
@@ -46,10 +54,10 @@ const Step* FindStep(std::string_view name) {
   return nullptr;
 }
 
-Workload::Workload(uint64_t record_count, uint64_t value_size_bytes)
+Workload::Workload(uint64_t record_count, uint64_t value_size_bytes, uint64_t zipfian_draws)
     : dataset(record_count, value_size_bytes), sorted_order(dataset.SortedOrder()) {
   Random random(kZipfianSeed);
-  zipfian = ScrambledZipfian(record_count).DrawMany(kZipfianDraws, random);
+  zipfian = ScrambledZipfian(record_count).DrawMany(zipfian_draws, random);
 }
 
 }  // namespace espalier::bench

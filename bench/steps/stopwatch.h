@@ -1,5 +1,6 @@
 // Timing of steps.
-#pragma once
+#ifndef ESPALIER_BENCH_STEPS_STOPWATCH_H_
+#define ESPALIER_BENCH_STEPS_STOPWATCH_H_
 
 #include <chrono>
 #include <cstdint>
@@ -15,8 +16,9 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-// Calls `batch` until `seconds` have passed and gives the rate: what the batches returned (their operations, keys or
-// records), per second. A batch should take from 10 microseconds to 100 milliseconds.
+// Calls `batch` until `seconds` have passed and gives the rate: what the batches returned (their
+// operations, keys or records), per second. A batch should take from 10 microseconds to 100
+// milliseconds.
 template <class Batch>
 double RatePerSecond(double seconds, Batch&& batch) {
   Stopwatch stopwatch;
@@ -37,3 +39,5 @@ double WarmRatePerSecond(double warmup_seconds, double seconds, Batch&& batch) {
 }
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_STEPS_STOPWATCH_H_

@@ -9,7 +9,8 @@ constexpr uint64_t kPutsPerBatch = 100;
 
 }  // namespace
 
-void PutInTransaction(Session& session, const Dataset& dataset, uint64_t index, uint64_t generation) {
+void PutInTransaction(Session& session, const Dataset& dataset, uint64_t index,
+                      uint64_t generation) {
   session.BeginWrite();
   session.Put(Dataset::KeyOf(index), dataset.ValueOf(index, generation));
   session.Commit();
@@ -21,7 +22,8 @@ double PutOne(Workbench& bench, const StepOptions& options) {
   uint64_t generation = options.seed;
   return WarmRatePerSecond(options.warmup_seconds, options.seconds, [&] {
     for (uint64_t i = 0; i < kPutsPerBatch; ++i) {
-      PutInTransaction(*session, bench.dataset(), random.Below(bench.dataset().record_count()), ++generation);
+      PutInTransaction(*session, bench.dataset(), random.Below(bench.dataset().record_count()),
+                       ++generation);
     }
     return kPutsPerBatch;
   });

@@ -1,5 +1,6 @@
 // Writing into the loaded database.
-#pragma once
+#ifndef ESPALIER_BENCH_STEPS_WRITE_STEPS_H_
+#define ESPALIER_BENCH_STEPS_WRITE_STEPS_H_
 
 #include "bench/steps/workbench.h"
 
@@ -12,3 +13,5 @@ double PutOne(Workbench&, const StepOptions&);
 void PutInTransaction(Session&, const Dataset&, uint64_t index, uint64_t generation);
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_STEPS_WRITE_STEPS_H_

@@ -53,7 +53,8 @@ class Client {
   }
 
   void Insert() {
-    PutInTransaction(*session_, bench_.dataset(), bench_.dataset().record_count() + bench_.inserted_count, 0);
+    PutInTransaction(*session_, bench_.dataset(),
+                     bench_.dataset().record_count() + bench_.inserted_count, 0);
     ++bench_.inserted_count;
   }
 
@@ -83,27 +84,35 @@ double OperationRate(Workbench& bench, const StepOptions& options, Operation&& o
 }
 
 double ReadOrUpdateRate(Workbench& bench, const StepOptions& options, double read_share) {
-  return OperationRate(bench, options,
-                       [&](Client& client) { client.Chance(read_share) ? client.Read() : client.Update(); });
+  return OperationRate(bench, options, [&](Client& client) {
+    client.Chance(read_share) ? client.Read() : client.Update();
+  });
 }
 
 }  // namespace
 
-double YcsbA(Workbench& bench, const StepOptions& options) { return ReadOrUpdateRate(bench, options, 0.5); }
+double YcsbA(Workbench& bench, const StepOptions& options) {
+  return ReadOrUpdateRate(bench, options, 0.5);
+}
 
-double YcsbB(Workbench& bench, const StepOptions& options) { return ReadOrUpdateRate(bench, options, 0.95); }
+double YcsbB(Workbench& bench, const StepOptions& options) {
+  return ReadOrUpdateRate(bench, options, 0.95);
+}
 
 double YcsbC(Workbench& bench, const StepOptions& options) {
   return OperationRate(bench, options, [](Client& client) { client.Read(); });
 }
 
 double YcsbE(Workbench& bench, const StepOptions& options) {
-  return OperationRate(bench, options, [](Client& client) { client.Chance(0.95) ? client.Scan() : client.Insert(); });
+  return OperationRate(bench, options, [](Client& client) {
+    client.Chance(0.95) ? client.Scan() : client.Insert();
+  });
 }
 
 double YcsbF(Workbench& bench, const StepOptions& options) {
-  return OperationRate(bench, options,
-                       [](Client& client) { client.Chance(0.5) ? client.Read() : client.ReadModifyWrite(); });
+  return OperationRate(bench, options, [](Client& client) {
+    client.Chance(0.5) ? client.Read() : client.ReadModifyWrite();
+  });
 }
 
 }  // namespace espalier::bench

@@ -14,10 +14,12 @@ Dataset::Dataset(uint64_t record_count, uint64_t value_size_bytes)
 
 std::vector<uint32_t> Dataset::SortedOrder() const {
   std::vector<std::pair<uint64_t, uint32_t>> heads(record_count_);
-  for (uint64_t i = 0; i < record_count_; ++i) heads[i] = {Mix64(i + kSalt), static_cast<uint32_t>(i)};
+  for (uint64_t i = 0; i < record_count_; ++i)
+    heads[i] = {Mix64(i + kSalt), static_cast<uint32_t>(i)};
   std::sort(heads.begin(), heads.end());
   std::vector<uint32_t> order(record_count_);
-  std::transform(heads.begin(), heads.end(), order.begin(), [](const auto& head) { return head.second; });
+  std::transform(heads.begin(), heads.end(), order.begin(),
+                 [](const auto& head) { return head.second; });
   return order;
 }
 

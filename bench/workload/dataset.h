@@ -1,12 +1,17 @@
-// The records that every engine stores: the same keys and values, in the same orders, at the same cost.
+// The records that every engine stores: the same keys and values, in the same orders, at the same
+// cost.
 //
-//   key of record i    16 bytes: Mix64(i + salt), big-endian, then Mix64 of that; so keys are distinct, look
+//   key of record i    16 bytes: Mix64(i + salt), big-endian, then Mix64 of that; so keys are
+//   distinct, look
 //                      random, and the order of the first 8 bytes is the order of the keys
-//   value of record i  100 bytes (by default) out of a fixed pool of random bytes, at a place that depends
-//                      on the record and on its generation (0 when loaded, then one more per rewrite)
+//   value of record i  100 bytes (by default) out of a fixed pool of random bytes, at a place that
+//   depends
+//                      on the record and on its generation (0 when loaded, then one more per
+//                      rewrite)
 //
 // Values are views into the pool: making one costs a hash, not a copy.
-#pragma once
+#ifndef ESPALIER_BENCH_WORKLOAD_DATASET_H_
+#define ESPALIER_BENCH_WORKLOAD_DATASET_H_
 
 #include <array>
 #include <cstdint>
@@ -63,8 +68,9 @@ class Dataset {
   std::string pool_;
 };
 
-// What a row does with a value that it was given: it reads the first eight bytes. The same for every engine, for
-// Get, MultiGet and scans alike; values shorter than that are an error of the bench.
+// What a row does with a value that it was given: it reads the first eight bytes. The same for
+// every engine, for Get, MultiGet and scans alike; values shorter than that are an error of the
+// bench.
 class Touch {
  public:
   void operator()(std::string_view value) {
@@ -85,3 +91,5 @@ class Touch {
 };
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_WORKLOAD_DATASET_H_

@@ -1,5 +1,7 @@
-// Cheap pseudo-random numbers: the generator must cost nanoseconds, because its time is part of every row.
-#pragma once
+// Cheap pseudo-random numbers: the generator must cost nanoseconds, because its time is part of
+// every row.
+#ifndef ESPALIER_BENCH_WORKLOAD_RANDOM_H_
+#define ESPALIER_BENCH_WORKLOAD_RANDOM_H_
 
 #include <cstdint>
 
@@ -44,3 +46,5 @@ void Shuffle(Container& items, Random& random) {
 }
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_WORKLOAD_RANDOM_H_

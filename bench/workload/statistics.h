@@ -1,5 +1,6 @@
 // Medians and spreads of repeated measurements.
-#pragma once
+#ifndef ESPALIER_BENCH_WORKLOAD_STATISTICS_H_
+#define ESPALIER_BENCH_WORKLOAD_STATISTICS_H_
 
 #include <span>
 
@@ -11,7 +12,10 @@ struct Summary {
   double maximum = 0;
 };
 
-// `samples` must not be empty. With an even number of samples the median is the mean of the middle two.
+// `samples` must not be empty. With an even number of samples the median is the mean of the middle
+// two.
 Summary Summarize(std::span<const double> samples);
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_WORKLOAD_STATISTICS_H_

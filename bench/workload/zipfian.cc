@@ -24,7 +24,8 @@ uint64_t Fnv64(uint64_t value) {
 Zipfian::Zipfian(uint64_t item_count, double zeta)
     : item_count_(item_count), zeta_(zeta), alpha_(1 / (1 - kTheta)) {
   double zeta_of_two = 1 + std::pow(0.5, kTheta);
-  eta_ = (1 - std::pow(2.0 / static_cast<double>(item_count), 1 - kTheta)) / (1 - zeta_of_two / zeta);
+  eta_ =
+      (1 - std::pow(2.0 / static_cast<double>(item_count), 1 - kTheta)) / (1 - zeta_of_two / zeta);
 }
 
 uint64_t Zipfian::Draw(Random& random) const {
@@ -32,7 +33,8 @@ uint64_t Zipfian::Draw(Random& random) const {
   double uz = u * zeta_;
   if (uz < 1) return 0;
   if (uz < 1 + std::pow(0.5, kTheta)) return 1;
-  auto rank = static_cast<uint64_t>(static_cast<double>(item_count_) * std::pow(eta_ * u - eta_ + 1, alpha_));
+  auto rank = static_cast<uint64_t>(static_cast<double>(item_count_) *
+                                    std::pow(eta_ * u - eta_ + 1, alpha_));
   return rank < item_count_ ? rank : item_count_ - 1;
 }
 
@@ -45,7 +47,9 @@ double Zipfian::Zeta(uint64_t item_count) {
 ScrambledZipfian::ScrambledZipfian(uint64_t record_count)
     : record_count_(record_count), ranks_(kScrambledItems, kScrambledZeta) {}
 
-uint64_t ScrambledZipfian::Draw(Random& random) const { return Fnv64(ranks_.Draw(random)) % record_count_; }
+uint64_t ScrambledZipfian::Draw(Random& random) const {
+  return Fnv64(ranks_.Draw(random)) % record_count_;
+}
 
 std::vector<uint32_t> ScrambledZipfian::DrawMany(uint64_t count, Random& random) const {
   std::vector<uint32_t> draws(count);

@@ -1,7 +1,8 @@
 // The request distribution of YCSB: scrambled Zipfian with theta 0.99, exactly as YCSB's
-// ScrambledZipfianGenerator draws it: a Zipfian rank out of 10^10 items, hashed with FNV-64 over the records, so
-// that the popular records lie anywhere in key order.
-#pragma once
+// ScrambledZipfianGenerator draws it: a Zipfian rank out of 10^10 items, hashed with FNV-64 over
+// the records, so that the popular records lie anywhere in key order.
+#ifndef ESPALIER_BENCH_WORKLOAD_ZIPFIAN_H_
+#define ESPALIER_BENCH_WORKLOAD_ZIPFIAN_H_
 
 #include <cstdint>
 #include <vector>
@@ -10,8 +11,8 @@
 
 namespace espalier::bench {
 
-// Zipfian ranks in [0, item_count) by the method of Gray et al., "Quickly generating billion-record synthetic
-// databases" (SIGMOD 1994). Rank 0 is the most popular.
+// Zipfian ranks in [0, item_count) by the method of Gray et al., "Quickly generating billion-record
+// synthetic databases" (SIGMOD 1994). Rank 0 is the most popular.
 class Zipfian {
  public:
   static constexpr double kTheta = 0.99;
@@ -46,3 +47,5 @@ class ScrambledZipfian {
 };
 
 }  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_WORKLOAD_ZIPFIAN_H_
