@@ -12,9 +12,9 @@ namespace espalier::bench {
 namespace {
 
 // Everything in pixels.
-constexpr double kWidth = 960;
-constexpr double kPlotLeft = 250;
-constexpr double kPlotRight = 890;
+constexpr double kWidth = 1000;
+constexpr double kPlotLeft = 300;
+constexpr double kPlotRight = 930;
 constexpr double kTop = 76;
 constexpr double kBarHeight = 9;
 constexpr double kBarGap = 1;
