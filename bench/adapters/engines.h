@@ -6,6 +6,7 @@
 
 namespace espalier::bench {
 
+Adapter EspalierAdapter();
 Adapter RocksdbAdapter();
 Adapter LmdbAdapter();          // MDB_NOSYNC: ordinary writes, read-only map
 Adapter LmdbWritemapAdapter();  // MDB_NOSYNC | MDB_WRITEMAP

@@ -7,8 +7,8 @@ namespace espalier::bench {
 
 std::span<const Adapter> AllAdapters() {
   static const std::array kAdapters = {
-      RocksdbAdapter(), LmdbAdapter(),       LmdbWritemapAdapter(),
-      LeveldbAdapter(), WiredtigerAdapter(), SqliteAdapter(),
+      EspalierAdapter(), RocksdbAdapter(),    LmdbAdapter(),   LmdbWritemapAdapter(),
+      LeveldbAdapter(),  WiredtigerAdapter(), SqliteAdapter(),
   };
   return kAdapters;
 }
