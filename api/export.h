@@ -1,8 +1,8 @@
 #ifndef ESPALIER_EXPORT_H_
 #define ESPALIER_EXPORT_H_
 
-// Marks what the shared library exports. Everything is compiled with hidden visibility, so each public
-// class and free function that is not wholly inline carries this mark:
+// Marks what the shared library exports. Everything is compiled with hidden visibility, so each
+// public class and free function that is not wholly inline carries this mark:
 //
 //   class ESPALIER_EXPORT Database { ... };
 //   ESPALIER_EXPORT const char* VersionString();

@@ -1,0 +1,37 @@
+// The engine's units of account, as types that the compiler keeps apart: a page number is not a
+// version, and neither is made from a plain integer by accident.
+
+#ifndef ESPALIER_ENGINE_BASE_TYPES_H_
+#define ESPALIER_ENGINE_BASE_TYPES_H_
+
+#include <compare>
+#include <cstdint>
+#include <utility>
+
+namespace espalier {
+
+// A uint64_t with a meaning. Ordered, hashable (absl::Hash), no arithmetic: say `.value` for that.
+template <typename Tag>
+struct StrongInt {
+  uint64_t value = 0;
+
+  constexpr StrongInt() = default;
+  explicit constexpr StrongInt(uint64_t the_value) : value(the_value) {}
+
+  friend constexpr auto operator<=>(StrongInt, StrongInt) = default;
+
+  template <typename H>
+  friend H AbslHashValue(H state, StrongInt number) {
+    return H::combine(std::move(state), number.value);
+  }
+};
+
+// A page's place in the data file: its offset divided by the database's page size.
+using PageNumber = StrongInt<struct PageNumberTag>;
+
+// One committed state of the database; every committed write transaction makes the next one.
+using Version = StrongInt<struct VersionTag>;
+
+}  // namespace espalier
+
+#endif  // ESPALIER_ENGINE_BASE_TYPES_H_

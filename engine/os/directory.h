@@ -1,0 +1,42 @@
+// Names of files: what it takes to let a file appear under its name whole and durable (INV-14).
+//
+//   File file = CreateTemporaryBeside(path)      // write it, file.SyncAll()
+//   RenameNoReplace(file.path(), path)
+//   SyncDirectoryOf(path)
+//
+// Errors as in engine/os/error.h. Thread-safe.
+
+#ifndef ESPALIER_ENGINE_OS_DIRECTORY_H_
+#define ESPALIER_ENGINE_OS_DIRECTORY_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/os/file.h"
+
+namespace espalier::os {
+
+// Creates a file with a fresh name ".espalier-new-…" in the directory of `path`.
+absl::StatusOr<File> CreateTemporaryBeside(std::string_view path);
+
+// Renames `from` to `to` in one step. kAlreadyExists if there is anything called `to`, and both
+// stay. On file systems without RENAME_NOREPLACE, a link and an unlink: a crash between may leave
+// both names.
+absl::Status RenameNoReplace(std::string_view from, std::string_view to);
+
+// Makes the directory entry of `path` (there or removed) survive power loss.
+absl::Status SyncDirectoryOf(std::string_view path);
+
+// Removes the name of a file. kNotFound if there is none.
+absl::Status Remove(std::string_view path);
+
+// The absolute path of `path` with symbolic links resolved, so that companions (NAME-wal,
+// NAME-lock) lie beside the file itself. The last component may be missing; its directory may not
+// (kNotFound).
+absl::StatusOr<std::string> CanonicalPath(std::string_view path);
+
+}  // namespace espalier::os
+
+#endif  // ESPALIER_ENGINE_OS_DIRECTORY_H_

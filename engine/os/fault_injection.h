@@ -1,0 +1,102 @@
+// The seam for fault tests: an observer that sees every system call that engine/os makes on files
+// and maps, and may make it fail. With no observer set, this costs one load per call.
+//
+//   class FailNth : public os::SystemCallObserver {
+//     int BeforeCall(const os::SystemCall& call) override { return --left_ == 0 ? EIO : 0; }
+//   };
+//
+// Each call to the kernel is reported by itself, so that a write that the kernel takes in two parts
+// is seen twice. Stores to a mapping are not system calls and are not seen; their flushes are.
+
+#ifndef ESPALIER_ENGINE_OS_FAULT_INJECTION_H_
+#define ESPALIER_ENGINE_OS_FAULT_INJECTION_H_
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace espalier::os {
+
+enum class SystemCallKind {
+  kOpen,         // open an existing file, or a directory to flush it
+  kCreate,       // open with O_CREAT | O_EXCL, or memfd_create
+  kStat,         // fstat
+  kRead,         // pread
+  kWrite,        // pwrite
+  kTruncate,     // ftruncate
+  kAllocate,     // fallocate
+  kPunchHole,    // fallocate(FALLOC_FL_PUNCH_HOLE)
+  kSyncData,     // fdatasync
+  kSyncAll,      // fsync, of a file or a directory
+  kLock,         // fcntl(F_OFD_SETLK)
+  kRename,       // renameat2(RENAME_NOREPLACE)
+  kLink,         // link
+  kRemove,       // unlink
+  kResolve,      // realpath
+  kMap,          // mmap
+  kAdvise,       // madvise that only gives advice
+  kPopulate,     // madvise(MADV_POPULATE_READ or _WRITE)
+  kResidency,    // mincore
+  kSyncMapping,  // msync(MS_SYNC)
+};
+
+// One call. What does not apply to its kind is empty, 0 or -1.
+struct SystemCall {
+  SystemCallKind kind;
+  std::string_view path;
+  std::string_view second_path = {};  // kRename, kLink: the new name
+  int fd = -1;
+  uint64_t offset = 0;
+  uint64_t length = 0;  // kTruncate: `offset` is the new size, `length` is 0
+  // kWrite: the bytes to write. kSyncMapping: the mapped bytes to flush, through the writable view;
+  // those past the end of the file must not be touched.
+  std::span<const uint8_t> data = {};
+};
+
+// Called in the thread that makes the call, from any number of threads at once.
+class SystemCallObserver {
+ public:
+  virtual ~SystemCallObserver() = default;
+
+  // 0: go on with the call. An errno: do not make the call, behave as if it had failed so.
+  virtual int BeforeCall(const SystemCall& call) = 0;
+
+  // Follows each BeforeCall; `result_errno` is 0 or what the call failed with, injected or real.
+  virtual void AfterCall(const SystemCall& call, int result_errno) = 0;
+};
+
+namespace fault_injection_internal {
+inline std::atomic<SystemCallObserver*> observer{nullptr};
+}  // namespace fault_injection_internal
+
+// Makes `observer` (nullptr: nobody) see all calls of this process. It must outlive its time as the
+// observer; set it only while no other thread is inside the engine.
+inline void SetSystemCallObserverForTesting(SystemCallObserver* observer) {
+  fault_injection_internal::observer.store(observer, std::memory_order_release);
+}
+
+// For engine/os: makes a system call under the eyes of the observer. `perform` returns -1 with
+// errno set for failure, as system calls do; so does this.
+template <typename Function>
+auto Observed(const SystemCall& call, Function&& perform) -> decltype(perform()) {
+  SystemCallObserver* const observer =
+      fault_injection_internal::observer.load(std::memory_order_acquire);
+  if (observer == nullptr) [[likely]] {
+    return perform();
+  }
+  int error = observer->BeforeCall(call);
+  decltype(perform()) result = -1;
+  if (error == 0) {
+    result = perform();
+    error = result == -1 ? errno : 0;
+  }
+  observer->AfterCall(call, error);
+  errno = error;
+  return result;
+}
+
+}  // namespace espalier::os
+
+#endif  // ESPALIER_ENGINE_OS_FAULT_INJECTION_H_

@@ -1,0 +1,233 @@
+#include "engine/page/node_builder.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace espalier::page {
+namespace {
+
+// The list is sorted, so what the first and the last key share all of them share.
+uint32_t PrefixOf(absl::Span<const LeafEntry> entries) {
+  return entries.size() < 2
+             ? (entries.empty() ? 0 : static_cast<uint32_t>(entries[0].key.size()))
+             : CommonPrefixLength(entries.front().key, entries.back().key);
+}
+
+uint32_t PrefixOf(absl::Span<const InnerEntry> entries) {
+  if (entries.size() < 2) return 0;
+  return CommonPrefixLength(entries[1].separator, entries.back().separator);
+}
+
+// What the page of a damaged file holds need not be sorted; a key then may be shorter than the prefix.
+std::string_view SuffixOf(std::string_view key, uint32_t prefix_length) {
+  return key.substr(std::min<size_t>(prefix_length, key.size()));
+}
+
+uint32_t EntryBytes(const LeafEntry& entry, uint32_t prefix_length) {
+  return Leaf::kEntryArrayBytes +
+         LeafRecordBytes(static_cast<uint32_t>(SuffixOf(entry.key, prefix_length).size()),
+                         static_cast<uint32_t>(entry.payload.bytes.size()));
+}
+
+uint32_t EntryBytes(const InnerEntry& entry, uint32_t prefix_length) {
+  return Inner::kEntryArrayBytes +
+         InnerRecordBytes(static_cast<uint32_t>(SuffixOf(entry.separator, prefix_length).size()));
+}
+
+// The first entry of an inner node stores no separator.
+template <typename EntryType>
+constexpr bool kFirstKeyIsStored = std::is_same_v<EntryType, LeafEntry>;
+
+template <typename EntryType>
+uint32_t NodeBytes(absl::Span<const EntryType> entries) {
+  const uint32_t prefix_length = PrefixOf(entries);
+  uint32_t bytes = kHeaderBytes + prefix_length;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    bytes += i == 0 && !kFirstKeyIsStored<EntryType> ? Inner::kEntryArrayBytes
+                                                     : EntryBytes(entries[i], prefix_length);
+  }
+  return bytes;
+}
+
+uint32_t SeparatorLength(const LeafEntry& left, const LeafEntry& right) {
+  return CommonPrefixLength(left.key, right.key) + 1;
+}
+uint32_t SeparatorLength(const InnerEntry&, const InnerEntry& right) {
+  return static_cast<uint32_t>(right.separator.size());
+}
+
+template <typename EntryType>
+uint32_t ChooseCut(absl::Span<const EntryType> entries, uint32_t page_bytes) {
+  const uint32_t count = static_cast<uint32_t>(entries.size());
+  const uint32_t prefix_length = PrefixOf(entries);
+  uint64_t total = 0;
+  for (const EntryType& entry : entries) total += EntryBytes(entry, prefix_length);
+  // The even cut, and around it a window in which a shorter separator is worth the unevenness.
+  uint64_t left = 0;
+  uint32_t even = 0;
+  while (even < count - 1 && left + EntryBytes(entries[even], prefix_length) / 2 < total / 2) {
+    left += EntryBytes(entries[even], prefix_length);
+    ++even;
+  }
+  even = std::clamp<uint32_t>(even, 1, count - 1);
+  const auto fits = [&](uint32_t cut) {
+    return NodeBytes(entries.first(cut)) <= page_bytes &&
+           NodeBytes(entries.subspan(cut)) <= page_bytes;
+  };
+  const uint32_t window = count / 16;
+  uint32_t best = 0;
+  uint32_t best_length = UINT32_MAX;
+  for (uint32_t distance = 0; distance <= window; ++distance) {
+    for (const uint32_t cut : {even - std::min(distance, even), even + distance}) {
+      if (cut == 0 || cut >= count) continue;
+      const uint32_t length = SeparatorLength(entries[cut - 1], entries[cut]);
+      if (length < best_length && fits(cut)) {
+        best = cut;
+        best_length = length;
+      }
+    }
+  }
+  // Entries of very unequal size, or one that breaks a long prefix: go outward until both parts fit.
+  for (uint32_t distance = window + 1; best == 0 && distance < count; ++distance) {
+    for (const uint32_t cut : {even - std::min(distance, even), even + distance}) {
+      if (cut > 0 && cut < count && best == 0 && fits(cut)) best = cut;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+char* Arena::Allocate(size_t bytes) {
+  if (bytes > kBlockBytes / 4) {
+    large_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
+    return large_.back().get();
+  }
+  if (block_ < blocks_.size() && used_ + bytes > kBlockBytes) {
+    ++block_;
+    used_ = 0;
+  }
+  if (block_ == blocks_.size()) {
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(kBlockBytes));
+  }
+  char* const result = blocks_[block_].get() + used_;
+  used_ += bytes;
+  return result;
+}
+
+std::string_view Arena::Copy(std::string_view bytes) {
+  if (bytes.empty()) return {};
+  char* const copy = Allocate(bytes.size());
+  std::memcpy(copy, bytes.data(), bytes.size());
+  return {copy, bytes.size()};
+}
+
+void Arena::Reset() {
+  large_.clear();
+  block_ = 0;
+  used_ = 0;
+}
+
+void TakeApart(const Leaf& leaf, bool copy_payloads, Arena& arena,
+               std::vector<LeafEntry>& entries) {
+  const uint32_t count = leaf.size();
+  entries.reserve(entries.size() + count + 1);
+  for (uint32_t i = 0; i < count; ++i) {
+    char* const key = arena.Allocate(leaf.KeyLength(i) + kHeadBytes);
+    LeafEntry entry{{key, leaf.CopyKey(i, key)}, leaf.payload(i)};
+    if (copy_payloads) entry.payload.bytes = arena.Copy(entry.payload.bytes);
+    entries.push_back(entry);
+  }
+}
+
+void TakeApart(const Inner& node, Arena& arena, std::vector<InnerEntry>& entries) {
+  const uint32_t count = node.size();
+  entries.reserve(entries.size() + count + 1);
+  for (uint32_t i = 0; i < count; ++i) {
+    char* const key =
+        arena.Allocate(node.prefix_length() + node.SuffixLength(i) + kHeadBytes);
+    entries.push_back({{key, node.CopySeparator(i, key)}, node.child(i), node.count(i)});
+  }
+}
+
+uint32_t LeafBytes(absl::Span<const LeafEntry> entries) { return NodeBytes(entries); }
+uint32_t InnerBytes(absl::Span<const InnerEntry> entries) { return NodeBytes(entries); }
+
+void BuildLeaf(absl::Span<const LeafEntry> entries, uint8_t* page, uint32_t page_bytes) {
+  const uint32_t count = static_cast<uint32_t>(entries.size());
+  const uint32_t prefix_length = PrefixOf(entries);
+  if (prefix_length > 0) {
+    std::memcpy(page + kHeaderBytes, entries.front().key.data(), prefix_length);
+  }
+  uint8_t* const heads = page + kHeaderBytes + prefix_length;
+  uint8_t* const slots = heads + size_t{4} * count;
+  uint32_t offset = page_bytes;
+  for (uint32_t i = 0; i < count; ++i) {
+    const std::string_view suffix = SuffixOf(entries[i].key, prefix_length);
+    const std::string_view tail = TailOf(suffix);
+    const Payload& payload = entries[i].payload;
+    offset -= LeafRecordBytes(static_cast<uint32_t>(suffix.size()),
+                              static_cast<uint32_t>(payload.bytes.size()));
+    uint8_t* const record = page + offset;
+    StoreLE16(record,
+              static_cast<uint16_t>(suffix.size() | (payload.compressed ? Leaf::kFlagBit : 0)));
+    StoreLE16(record + 2,
+              static_cast<uint16_t>(payload.bytes.size() | (payload.large ? Leaf::kFlagBit : 0)));
+    if (!tail.empty()) std::memcpy(record + Leaf::kRecordHeaderBytes, tail.data(), tail.size());
+    if (!payload.bytes.empty()) {
+      std::memcpy(record + Leaf::kRecordHeaderBytes + tail.size(), payload.bytes.data(),
+                  payload.bytes.size());
+    }
+    StoreLE32(heads + size_t{4} * i, HeadOf(suffix));
+    StoreLE16(slots + size_t{2} * i, static_cast<uint16_t>(offset));
+  }
+  Header& header = HeaderOf(page);
+  header.entry_count = static_cast<uint16_t>(count);
+  header.heap_used = static_cast<uint16_t>(page_bytes - offset);
+  header.heap_dead = 0;
+  header.prefix_length = static_cast<uint16_t>(prefix_length);
+}
+
+void BuildInner(absl::Span<const InnerEntry> entries, uint8_t* page, uint32_t page_bytes) {
+  const uint32_t count = static_cast<uint32_t>(entries.size());
+  const uint32_t prefix_length = PrefixOf(entries);
+  if (prefix_length > 0) {
+    std::memcpy(page + kHeaderBytes, entries.back().separator.data(), prefix_length);
+  }
+  uint8_t* const heads = page + kHeaderBytes + prefix_length;
+  uint8_t* const children = heads + size_t{4} * count;
+  uint8_t* const counts = heads + size_t{12} * count;
+  uint8_t* const slots = heads + size_t{20} * count;
+  uint32_t offset = page_bytes;
+  for (uint32_t i = 0; i < count; ++i) {
+    const std::string_view suffix =
+        i == 0 ? std::string_view() : SuffixOf(entries[i].separator, prefix_length);
+    const uint32_t record_bytes = InnerRecordBytes(static_cast<uint32_t>(suffix.size()));
+    uint32_t slot_value = static_cast<uint32_t>(suffix.size());
+    if (record_bytes > 0) {
+      offset -= record_bytes;
+      slot_value = offset;
+      StoreLE16(page + offset, static_cast<uint16_t>(suffix.size()));
+      const std::string_view tail = TailOf(suffix);
+      std::memcpy(page + offset + Inner::kRecordHeaderBytes, tail.data(), tail.size());
+    }
+    StoreLE32(heads + size_t{4} * i, HeadOf(suffix));
+    StoreLE64(children + size_t{8} * i, entries[i].child.bits());
+    StoreLE64(counts + size_t{8} * i, entries[i].count);
+    StoreLE16(slots + size_t{2} * i, static_cast<uint16_t>(slot_value));
+  }
+  Header& header = HeaderOf(page);
+  header.entry_count = static_cast<uint16_t>(count);
+  header.heap_used = static_cast<uint16_t>(page_bytes - offset);
+  header.heap_dead = 0;
+  header.prefix_length = static_cast<uint16_t>(prefix_length);
+}
+
+uint32_t ChooseLeafCut(absl::Span<const LeafEntry> entries, uint32_t page_bytes) {
+  return ChooseCut(entries, page_bytes);
+}
+uint32_t ChooseInnerCut(absl::Span<const InnerEntry> entries, uint32_t page_bytes) {
+  return ChooseCut(entries, page_bytes);
+}
+
+}  // namespace espalier::page

@@ -1,0 +1,130 @@
+#include "engine/page/validate.h"
+
+#include <string_view>
+
+#include "engine/page/format.h"
+#include "engine/page/inner.h"
+#include "engine/page/large_ref.h"
+#include "engine/page/leaf.h"
+
+namespace espalier::page {
+namespace {
+
+// Whether the keys at `index` - 1 and `index` ascend.
+template <typename Node>
+bool Ascends(const Node& node, uint32_t index, std::string_view tail, uint32_t suffix_length) {
+  const uint32_t before = LoadLE32(node.heads() + size_t{4} * (index - 1));
+  const uint32_t head = LoadLE32(node.heads() + size_t{4} * index);
+  if (before != head) return before < head;
+  // CompareSuffix takes the head's bytes from the suffix's length only.
+  uint32_t before_length = node.SuffixLength(index - 1);
+  std::string_view before_tail;
+  if constexpr (std::is_same_v<Node, Leaf>) {
+    before_tail = {reinterpret_cast<const char*>(node.record(index - 1)) + Leaf::kRecordHeaderBytes,
+                   TailLength(before_length)};
+  } else if (before_length > kHeadBytes) {
+    before_tail = {reinterpret_cast<const char*>(node.page()) + node.slot(index - 1) +
+                       Inner::kRecordHeaderBytes,
+                   TailLength(before_length)};
+  }
+  return CompareTails(before_tail, before_length, tail, suffix_length) < 0;
+}
+
+// A head's bytes past a short suffix's end are zero.
+bool PaddingIsZero(uint32_t head, uint32_t suffix_length) {
+  return suffix_length >= kHeadBytes || (head << (8 * suffix_length)) == 0;
+}
+
+const char* FindLeafFault(const uint8_t* page, uint32_t page_bytes) {
+  const Header& header = HeaderOf(page);
+  if (header.level() != 0) return "a leaf has level 0";
+  const Leaf leaf(page);
+  const uint32_t count = header.entry_count;
+  const uint32_t arrays_end =
+      kHeaderBytes + header.prefix_length + Leaf::kEntryArrayBytes * count;
+  if (arrays_end + header.heap_used > page_bytes) return "arrays and heap overlap";
+  const uint32_t heap_begin = page_bytes - header.heap_used;
+  uint64_t live_bytes = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t offset = leaf.slot(i);
+    if (offset < heap_begin || offset + Leaf::kRecordHeaderBytes > page_bytes) {
+      return "a slot points outside of the heap";
+    }
+    const uint32_t suffix_length = leaf.SuffixLength(i);
+    const Payload payload = leaf.payload(i);
+    const uint32_t record_bytes =
+        LeafRecordBytes(suffix_length, static_cast<uint32_t>(payload.bytes.size()));
+    if (offset + record_bytes > page_bytes) return "a record reaches past the page";
+    live_bytes += record_bytes;
+    if (payload.large && (payload.compressed || payload.bytes.size() != LargeRef::kEncodedBytes)) {
+      return "a large value's reference has the wrong size";
+    }
+    if (payload.compressed && payload.bytes.size() < 4) return "a compressed value is too short";
+    const uint32_t head = LoadLE32(leaf.heads() + size_t{4} * i);
+    if (!PaddingIsZero(head, suffix_length)) return "a short key's head is not padded with zeros";
+    if (header.prefix_length + suffix_length == 0) return "a key is empty";
+    const std::string_view tail{
+        reinterpret_cast<const char*>(page) + offset + Leaf::kRecordHeaderBytes,
+        TailLength(suffix_length)};
+    if (i > 0 && !Ascends(leaf, i, tail, suffix_length)) return "the keys do not ascend";
+  }
+  if (live_bytes + header.heap_dead != header.heap_used) return "the heap's sizes do not add up";
+  return nullptr;
+}
+
+const char* FindInnerFault(const uint8_t* page, uint32_t page_bytes) {
+  const Header& header = HeaderOf(page);
+  if (header.level() == 0 || header.level() >= kMaxHeight) return "an inner node's level is wrong";
+  const Inner node(page);
+  const uint32_t count = header.entry_count;
+  if (count == 0) return "an inner node has no children";
+  const uint32_t arrays_end =
+      kHeaderBytes + header.prefix_length + Inner::kEntryArrayBytes * count;
+  if (arrays_end + header.heap_used > page_bytes) return "arrays and heap overlap";
+  const uint32_t heap_begin = page_bytes - header.heap_used;
+  uint64_t live_bytes = 0;
+  if (node.slot(0) != 0) return "the first separator is not empty";
+  for (uint32_t i = 0; i < count; ++i) {
+    if (node.child(i).is_null()) return "a child reference is null";
+    if (i == 0) continue;
+    const uint32_t slot = node.slot(i);
+    uint32_t suffix_length = slot;
+    std::string_view tail;
+    if (slot > kHeadBytes) {
+      if (slot < heap_begin || slot + Inner::kRecordHeaderBytes > page_bytes) {
+        return "a slot points outside of the heap";
+      }
+      suffix_length = LoadLE16(page + slot);
+      if (suffix_length <= kHeadBytes) return "a short separator has a record";
+      if (slot + InnerRecordBytes(suffix_length) > page_bytes) {
+        return "a separator reaches past the page";
+      }
+      tail = {reinterpret_cast<const char*>(page) + slot + Inner::kRecordHeaderBytes,
+              TailLength(suffix_length)};
+      live_bytes += InnerRecordBytes(suffix_length);
+    }
+    const uint32_t head = LoadLE32(node.heads() + size_t{4} * i);
+    if (!PaddingIsZero(head, suffix_length)) return "a short key's head is not padded with zeros";
+    if (header.prefix_length + suffix_length == 0) return "a separator is empty";
+    if (i > 1 && !Ascends(node, i, tail, suffix_length)) return "the separators do not ascend";
+  }
+  if (live_bytes + header.heap_dead != header.heap_used) return "the heap's sizes do not add up";
+  return nullptr;
+}
+
+}  // namespace
+
+const char* FindStructuralFault(const uint8_t* page, uint32_t page_bytes) {
+  switch (HeaderOf(page).kind()) {
+    case Kind::kLeaf:
+      return FindLeafFault(page, page_bytes);
+    case Kind::kInner:
+      return FindInnerFault(page, page_bytes);
+    case Kind::kSpaceMapLeaf:
+    case Kind::kSpaceMapInner:
+      return nullptr;
+  }
+  return "unknown kind of page";
+}
+
+}  // namespace espalier::page
