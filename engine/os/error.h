@@ -5,7 +5,8 @@
 //   EEXIST                                       kAlreadyExists
 //   EACCES EPERM EROFS                           kPermissionDenied
 //   ENOSPC EDQUOT EFBIG ENOMEM EMFILE ENFILE     kResourceExhausted
-//   EISDIR ENOTDIR EINVAL ENAMETOOLONG ELOOP     kInvalidArgument
+//   EISDIR ENOTDIR EINVAL ENAMETOOLONG ELOOP
+//   ENXIO                                        kInvalidArgument
 //   EAGAIN (EWOULDBLOCK) EBUSY ETXTBSY           kUnavailable
 //   EOPNOTSUPP (ENOTSUP) ENOSYS                  kUnimplemented
 //   everything else, EIO first of all            kInternal
@@ -23,7 +24,7 @@
 namespace espalier::os {
 
 // The status for a system call that failed with `errno_value` (not 0). The message reads
-// "open '/data/my.db': Is a directory (errno 21)". `operation` is a verb for people; `path` is the
+// "open '/data/my.db': is a directory (errno 21)". `operation` is a verb for people; `path` is the
 // file.
 absl::Status ErrnoStatus(int errno_value, std::string_view operation, std::string_view path);
 

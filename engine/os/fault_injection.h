@@ -12,7 +12,6 @@
 #define ESPALIER_ENGINE_OS_FAULT_INJECTION_H_
 
 #include <atomic>
-#include <cerrno>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -75,26 +74,6 @@ inline std::atomic<SystemCallObserver*> observer{nullptr};
 // observer; set it only while no other thread is inside the engine.
 inline void SetSystemCallObserverForTesting(SystemCallObserver* observer) {
   fault_injection_internal::observer.store(observer, std::memory_order_release);
-}
-
-// For engine/os: makes a system call under the eyes of the observer. `perform` returns -1 with
-// errno set for failure, as system calls do; so does this.
-template <typename Function>
-auto Observed(const SystemCall& call, Function&& perform) -> decltype(perform()) {
-  SystemCallObserver* const observer =
-      fault_injection_internal::observer.load(std::memory_order_acquire);
-  if (observer == nullptr) [[likely]] {
-    return perform();
-  }
-  int error = observer->BeforeCall(call);
-  decltype(perform()) result = -1;
-  if (error == 0) {
-    result = perform();
-    error = result == -1 ? errno : 0;
-  }
-  observer->AfterCall(call, error);
-  errno = error;
-  return result;
 }
 
 }  // namespace espalier::os

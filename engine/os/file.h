@@ -119,6 +119,9 @@ class File {
   // Learns identity_; kInvalidArgument unless this is a regular file.
   absl::Status Identify();
   absl::Status Lock(short type);
+  // kResourceExhausted if the file would grow to `end` past RLIMIT_FSIZE.
+  absl::Status CheckGrowth(uint64_t end, std::string_view operation) const;
+  absl::Status AllocateByWriting(uint64_t offset, uint64_t length);
 
   int fd_ = -1;
   std::string path_;

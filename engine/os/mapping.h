@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -54,8 +55,8 @@ class Mapping {
   uint8_t* write_base() const { return write_base_; }
 
   // Flushes the range's dirty pages and the file's size to the device: one msync(MS_SYNC), never
-  // retried (INV-9). kDataLoss if the mapping has faulted, whatever msync says. kFailedPrecondition
-  // for kReadOnly.
+  // retried (INV-9). kDataLoss if the mapping has faulted, even if msync went well.
+  // kFailedPrecondition for kReadOnly.
   absl::Status Sync(size_t offset, size_t length);
 
   // Starts to read the range in, without waiting. Advice: refusal costs only time.
@@ -85,8 +86,8 @@ class Mapping {
  private:
   Mapping(const File& file, size_t capacity_bytes);
 
-  absl::Status MapView(const File& file, int protection, uint8_t** base);
-  absl::Status Populate(uint8_t* base, size_t offset, size_t length, int advice,
+  absl::StatusOr<uint8_t*> MapView(const File& file, int protection);
+  absl::Status Populate(const uint8_t* base, size_t offset, size_t length, int advice,
                         std::string_view operation) const;
   void Advise(size_t offset, size_t length, int advice) const;
 
@@ -94,7 +95,7 @@ class Mapping {
   const std::string path_;
   const size_t capacity_bytes_;
   const uint32_t fork_generation_;
-  uint8_t* read_base_ = nullptr;
+  const uint8_t* read_base_ = nullptr;
   uint8_t* write_base_ = nullptr;
 
   FaultGuard guard_;

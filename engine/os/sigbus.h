@@ -34,7 +34,6 @@ struct GuardedView {
 
 namespace sigbus_internal {
 struct Entry;
-const std::atomic<bool>& FaultedFlag(const Entry* entry);
 }  // namespace sigbus_internal
 
 // Guards one or two views of one file for as long as it lives. faulted() is thread-safe. Destroy it

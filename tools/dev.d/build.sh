@@ -19,13 +19,15 @@ verb_build() {
 verb_demo() {
   need_packages "${packages_build[@]}"
   run_bazel build //tools:espalier
-  exec bazel-bin/tools/espalier demo "$@"
+  cd "$caller_directory"
+  exec "$root/bazel-bin/tools/espalier" demo "$@"
 }
 
 verb_bench() {
   need_packages "${packages_build[@]}" "${packages_bench[@]}"
   run_bazel build //bench:bench
-  exec bazel-bin/bench/bench "$@"
+  cd "$caller_directory"
+  exec "$root/bazel-bin/bench/bench" "$@"
 }
 
 verb_install() {
@@ -33,9 +35,8 @@ verb_install() {
     echo "usage: tools/dev install PREFIX" >&2
     exit 2
   fi
-  # The caller's directory, not the tree's root, is where a relative prefix starts.
   local prefix
-  prefix=$(cd "$OLDPWD" && realpath --canonicalize-missing -- "$1")
+  prefix=$(cd "$caller_directory" && realpath --canonicalize-missing -- "$1")
   need_packages "${packages_build[@]}"
   run_bazel build //tools/install:package
   mkdir -p -- "$prefix"

@@ -13,7 +13,7 @@ packages_test=(
   "${packages_build[@]}" "${packages_bench[@]}"
   binutils cmake libgmock-dev libgtest-dev lmdb-utils make pkg-config e2fsprogs xfsprogs
 )
-packages_sanitizer=("${packages_test[@]}" clang-14 lld-14 llvm-14)
+packages_sanitizer=("${packages_test[@]}" clang-14 libclang-rt-14-dev lld-14 llvm-14)
 packages_format=(clang-format-14 git)
 packages_lint=("${packages_test[@]}" clang-tidy-14 shellcheck git)
 
@@ -50,7 +50,8 @@ need_packages() {
 
   echo "tools/dev: installing ${missing[*]}" >&2
   {
-    apt_get update
+    # One unreachable source is no reason to stop: the package may be in another.
+    apt_get update || true
     apt_get install --no-install-recommends "${missing[@]}"
   } >&2
 

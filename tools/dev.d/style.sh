@@ -66,20 +66,25 @@ lint_house_rules() {
 lint_shell() {
   local scripts
   mapfile -t scripts < <(own_files '*.sh' tools/dev .ci/run)
-  # The pieces of tools/dev share the arrays of packages.sh, which shellcheck cannot know.
-  shellcheck --shell=bash --exclude=SC2034,SC2154 "${scripts[@]}"
+  # The pieces of tools/dev share its `set -e` and the arrays of packages.sh: shellcheck cannot know.
+  shellcheck --shell=bash --exclude=SC2034,SC2154,SC2164 "${scripts[@]}"
 }
 
 # lint_cpp [FILE...]: clang-tidy (.clang-tidy) with the flags of the Bazel build.
 lint_cpp() {
-  local files=("$@")
-  if ((${#files[@]} == 0)); then mapfile -t files < <(own_files '*.cc' ':!examples/cmake'); fi
+  local files
+  if (($# > 0)); then
+    mapfile -t files < <(cd "$caller_directory" && realpath --relative-to="$root" -- "$@")
+  else
+    # Bazel does not build examples/cmake, so it knows no flags for it.
+    mapfile -t files < <(own_files '*.cc' ':!examples/cmake')
+  fi
 
   mkdir -p .cache/include
   ln -sfn ../../api .cache/include/espalier
-  bazel aquery --ui_event_filters=-info --output=jsonproto 'mnemonic("CppCompile", //...)' |
+  run_bazel aquery --ui_event_filters=-info --output=jsonproto 'mnemonic("CppCompile", //...)' |
     python3 tools/dev.d/compile_commands.py --public-include=.cache/include \
-      > .cache/compile_commands.json
+      > .cache/compile_commands.json || return
   # clang-tidy counts on stderr what it found in the system's headers and did not print.
   printf '%s\0' "${files[@]}" |
     xargs --null --max-args=1 --max-procs="$(nproc)" clang-tidy-14 -p .cache --quiet \

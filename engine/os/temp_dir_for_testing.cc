@@ -1,0 +1,29 @@
+#include "engine/os/temp_dir_for_testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <system_error>
+
+namespace espalier::os {
+
+TempDir::TempDir() {
+  const char* const parent = getenv("TEST_TMPDIR");
+  path_ = std::string(parent != nullptr ? parent : "/tmp") + "/espalier-XXXXXX";
+  if (mkdtemp(path_.data()) == nullptr) {
+    perror(path_.c_str());
+    abort();
+  }
+}
+
+TempDir::~TempDir() {
+  // What cannot be removed (a mount point that a test left behind) stays; the test itself will
+  // tell.
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::string TempDir::File(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+}  // namespace espalier::os
