@@ -1,0 +1,365 @@
+#include "engine/space/page_allocator.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "engine/base/status_macros.h"
+
+namespace espalier::space {
+
+PageAllocator::PageAllocator(uint64_t reserved_pages, uint32_t page_bytes, BackingFile* file)
+    : reserved_pages_(reserved_pages), page_bytes_(page_bytes), file_(file) {}
+
+void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
+  page_count_ = page_count;
+  reachable_ = std::move(reachable);
+  reachable_.Resize(page_count);
+  reachable_count_ = reachable_.Count();
+  changed_ = Bitmap(page_count / kChangeGrain + 1);
+  unsealed_ = Bitmap(page_count);
+  free_ = Bitmap(page_count);
+  for (uint64_t page = reserved_pages_; page < page_count;) {
+    const uint64_t begin = reachable_.FindFirstClear(page);
+    if (begin >= page_count) break;
+    const uint64_t end = reachable_.FindFirstSet(begin);
+    free_.SetRange(begin, end - begin);
+    page = end;
+  }
+  without_blocks_ = free_;
+  free_count_ = free_.Count();
+  waiting_count_ = 0;
+}
+
+void PageAllocator::Begin(Version version) {
+  assert(allocated_.empty() && freed_.empty());
+  running_ = version;
+}
+
+void PageAllocator::Commit() {
+  allocated_.clear();
+  if (freed_.empty()) return;
+  for (const FreedRun& run : freed_) waiting_count_ += run.count;
+  undecided_.push_back({running_, std::move(freed_)});
+  freed_.clear();
+}
+
+void PageAllocator::Rollback() {
+  FlushRecent();
+  for (const PageRun& run : allocated_) {
+    // Some of these were freed again by the transaction itself.
+    for (uint64_t page = run.first; page < run.first + run.count; ++page) {
+      if (free_.Test(page)) continue;
+      MarkReachable(page, 1, false);
+      free_.Set(page);
+      ++free_count_;
+    }
+  }
+  for (const FreedRun& run : freed_) MarkReachable(run.first, run.count, true);
+  allocated_.clear();
+  freed_.clear();
+}
+
+void PageAllocator::MarkReachable(uint64_t first, uint64_t count, bool reachable) {
+  if (count == 1) {
+    if (reachable) {
+      reachable_.Set(first);
+    } else {
+      reachable_.Clear(first);
+    }
+    changed_.Set(first / kChangeGrain);
+  } else {
+    if (reachable) {
+      reachable_.SetRange(first, count);
+    } else {
+      reachable_.ClearRange(first, count);
+    }
+    changed_.SetRange(first / kChangeGrain,
+                      (first + count - 1) / kChangeGrain - first / kChangeGrain + 1);
+  }
+  if (reachable) {
+    reachable_count_ += count;
+  } else {
+    reachable_count_ -= count;
+  }
+}
+
+uint64_t PageAllocator::GrowthStep(uint64_t needed) const {
+  constexpr uint64_t kMaxStepBytes = uint64_t{64} << 20;
+  const uint64_t proportional = page_count_ / 8 + 1;
+  return std::max(needed, std::min(proportional, kMaxStepBytes / page_bytes_));
+}
+
+absl::Status PageAllocator::GrowFor(uint64_t count, Reserve reserve) {
+  // Enough for the request and, unless it may use it, the reserve; that much less generously when the
+  // disk is nearly full.
+  const uint64_t kept = reserve == Reserve::kKeep ? kReservePages : 0;
+  const uint64_t step = GrowthStep(count + kept);
+  absl::Status status = file_->Grow(page_count_ + step);
+  uint64_t grown = step;
+  if (!status.ok() && step > count + kept) {
+    grown = count + kept;
+    status = file_->Grow(page_count_ + grown);
+  }
+  ESPALIER_RETURN_IF_ERROR(status);
+  const uint64_t first = page_count_;
+  page_count_ += grown;
+  reachable_.Resize(page_count_);
+  changed_.Resize(page_count_ / kChangeGrain + 1);
+  unsealed_.Resize(page_count_);
+  free_.Resize(page_count_);
+  without_blocks_.Resize(page_count_);
+  free_.SetRange(first, grown);
+  free_count_ += grown;
+  next_single_ = std::min(next_single_, first);
+  return absl::OkStatus();
+}
+
+absl::Status PageAllocator::EnsureBlocks(uint64_t first, uint64_t count) {
+  const uint64_t hole = without_blocks_.FindFirstSet(first);
+  if (hole >= first + count) return absl::OkStatus();
+  // While at it, a whole stretch: it is one system call for each.
+  constexpr uint64_t kStretchPages = 256;
+  const uint64_t end_of_holes = without_blocks_.FindFirstClear(hole);
+  uint64_t end = std::max(first + count, std::min(end_of_holes, first + kStretchPages));
+  absl::Status status = file_->AllocateBlocks(first, end - first);
+  if (!status.ok() && end > first + count) {
+    end = first + count;
+    status = file_->AllocateBlocks(first, count);
+  }
+  ESPALIER_RETURN_IF_ERROR(status);
+  without_blocks_.ClearRange(first, end - first);
+  return absl::OkStatus();
+}
+
+void PageAllocator::RecordAllocation(uint64_t first, uint64_t count) {
+  free_count_ -= count;
+  MarkReachable(first, count, true);
+  if (!allocated_.empty() && allocated_.back().first + allocated_.back().count == first) {
+    allocated_.back().count += count;
+  } else {
+    allocated_.push_back({first, count});
+  }
+}
+
+absl::StatusOr<PageNumber> PageAllocator::AllocatePage(Reserve reserve) {
+  if (free_count_ == 0 || (reserve == Reserve::kKeep && free_count_ <= kReservePages)) {
+    ESPALIER_RETURN_IF_ERROR(GrowFor(1, reserve));
+  }
+  uint64_t page;
+  if (!recent_.empty()) {
+    page = recent_.back();
+    recent_.pop_back();
+  } else {
+    page = free_.FindFirstSet(std::min(next_single_, page_count_));
+    if (page >= page_count_) page = free_.FindFirstSet(0);
+    ESPALIER_RETURN_IF_ERROR(EnsureBlocks(page, 1));
+    free_.Clear(page);
+    next_single_ = page + 1;
+  }
+  RecordAllocation(page, 1);
+  unsealed_.Set(page);
+  return PageNumber(page);
+}
+
+absl::StatusOr<PageNumber> PageAllocator::AllocateRun(uint64_t count, Reserve reserve) {
+  std::optional<size_t> run;
+  const uint64_t kept = reserve == Reserve::kKeep ? kReservePages : 0;
+  if (free_count_ >= count + kept) {
+    run = free_.FindRunOfSet(std::min(next_run_, page_count_), count);
+    if (!run.has_value() && next_run_ > 0) run = free_.FindRunOfSet(0, count);
+  }
+  if (!run.has_value()) {
+    // The free pages at the end of the file are the beginning of the run.
+    const uint64_t begin = PagesWithoutFreeTail();
+    const uint64_t missing = begin + count > page_count_ ? begin + count - page_count_ : 0;
+    if (missing > 0 || free_count_ < count + kept) {
+      ESPALIER_RETURN_IF_ERROR(GrowFor(missing, reserve));
+    }
+    run = begin;
+  }
+  ESPALIER_RETURN_IF_ERROR(EnsureBlocks(*run, count));
+  free_.ClearRange(*run, count);
+  unsealed_.ClearRange(*run, count);  // from an earlier life as a node
+  next_run_ = *run + count;
+  RecordAllocation(*run, count);
+  return PageNumber(*run);
+}
+
+void PageAllocator::FreeRun(PageNumber first, uint64_t count, Version birth) {
+  MarkReachable(first.value, count, false);
+  const FreedRun run{first.value, count, birth};
+  if (birth == running_) {
+    MakeFree(run);
+  } else {
+    freed_.push_back(run);
+  }
+}
+
+void PageAllocator::MakeFree(const FreedRun& run) {
+  free_count_ += run.count;
+  if (run.count == 1 && recent_.size() < kMaxRecent) {
+    recent_.push_back(run.first);
+  } else {
+    free_.SetRange(run.first, run.count);
+  }
+}
+
+void PageAllocator::FlushRecent() {
+  for (const uint64_t page : recent_) free_.Set(page);
+  recent_.clear();
+}
+
+void PageAllocator::Place(const FreedRun& run, absl::Span<const Version> protected_versions) {
+  // `protected_versions` ends before the version that freed the run.
+  if (!protected_versions.empty() && protected_versions.back() >= run.birth) {
+    waiting_[protected_versions.back()].push_back(run);
+  } else {
+    waiting_count_ -= run.count;
+    MakeFree(run);
+  }
+}
+
+void PageAllocator::Reclaim(absl::Span<const Version> protected_versions) {
+  for (const FreedBatch& batch : undecided_) {
+    const auto death =
+        std::lower_bound(protected_versions.begin(), protected_versions.end(), batch.death);
+    const auto before_death =
+        protected_versions.first(static_cast<size_t>(death - protected_versions.begin()));
+    for (const FreedRun& run : batch.runs) Place(run, before_death);
+  }
+  undecided_.clear();
+  // Lists of versions that are no longer protected move down, the youngest first, so that what moves
+  // onto a list that goes as well moves on.
+  for (auto list = waiting_.end(); list != waiting_.begin();) {
+    --list;
+    const auto at_or_above =
+        std::lower_bound(protected_versions.begin(), protected_versions.end(), list->first);
+    if (at_or_above != protected_versions.end() && *at_or_above == list->first) continue;
+    const std::vector<FreedRun> runs = std::move(list->second);
+    const Version gone = list->first;
+    waiting_.erase(list);
+    const auto below =
+        protected_versions.first(static_cast<size_t>(at_or_above - protected_versions.begin()));
+    for (const FreedRun& run : runs) Place(run, below);
+    list = waiting_.lower_bound(gone);
+  }
+}
+
+std::vector<PageNumber> PageAllocator::TakeUnsealed() {
+  // What was freed just now was written before the flush and is no longer warm and dirty after it.
+  FlushRecent();
+  std::vector<PageNumber> pages;
+  for (uint64_t page = unsealed_.FindFirstSet(0); page < unsealed_.size();
+       page = unsealed_.FindFirstSet(page + 1)) {
+    if (reachable_.Test(page)) pages.push_back(PageNumber(page));
+  }
+  unsealed_ = Bitmap(page_count_);
+  return pages;
+}
+
+std::vector<uint64_t> PageAllocator::TakeChangedParts(uint64_t pages_per_part) {
+  std::vector<uint64_t> parts;
+  for (uint64_t grain = changed_.FindFirstSet(0); grain < changed_.size();
+       grain = changed_.FindFirstSet(grain + 1)) {
+    const uint64_t first_part = grain * kChangeGrain / pages_per_part;
+    const uint64_t last_part = (grain * kChangeGrain + kChangeGrain - 1) / pages_per_part;
+    for (uint64_t part = first_part; part <= last_part; ++part) {
+      if (parts.empty() || parts.back() < part) parts.push_back(part);
+    }
+  }
+  changed_ = Bitmap(changed_.size());
+  return parts;
+}
+
+uint64_t PageAllocator::reachable_end() const {
+  const std::optional<size_t> last = reachable_.FindLastSet();
+  return last.has_value() ? *last + 1 : reserved_pages_;
+}
+
+uint64_t PageAllocator::PagesWithoutFreeTail() {
+  FlushRecent();
+  uint64_t end = page_count_;
+  while (end > reserved_pages_) {
+    // A word at a time where all of it is free.
+    if (end % 64 == 0 && end - reserved_pages_ >= 64 &&
+        free_.words()[end / 64 - 1] == ~uint64_t{0}) {
+      end -= 64;
+    } else if (free_.Test(end - 1)) {
+      --end;
+    } else {
+      break;
+    }
+  }
+  return end;
+}
+
+void PageAllocator::TailWasReleased(uint64_t page_count) {
+  assert(recent_.empty());
+  free_count_ -= page_count_ - page_count;
+  page_count_ = page_count;
+  reachable_.Resize(page_count_);
+  changed_.Resize(page_count_ / kChangeGrain + 1);
+  unsealed_.Resize(page_count_);
+  free_.Resize(page_count_);
+  without_blocks_.Resize(page_count_);
+  next_single_ = std::min(next_single_, page_count_);
+  next_run_ = std::min(next_run_, page_count_);
+}
+
+std::vector<PageRun> PageAllocator::FindFreeRuns(uint64_t minimum_pages) {
+  FlushRecent();
+  std::vector<PageRun> runs;
+  for (uint64_t page = free_.FindFirstSet(0); page < page_count_;) {
+    const uint64_t end = free_.FindFirstClear(page);
+    if (end - page >= minimum_pages &&
+        without_blocks_.CountRange(page, end - page) < end - page) {
+      runs.push_back({page, end - page});
+    }
+    page = free_.FindFirstSet(end);
+  }
+  return runs;
+}
+
+void PageAllocator::BlocksWereReleased(const PageRun& run) {
+  without_blocks_.SetRange(run.first, run.count);
+}
+
+void PageAllocator::AllocateFromFront() {
+  FlushRecent();
+  next_single_ = 0;
+  next_run_ = 0;
+}
+
+bool PageAllocator::HasFreePageBefore(uint64_t page_limit) {
+  FlushRecent();
+  return free_.FindFirstSet(0) < std::min(page_limit, page_count_);
+}
+
+std::vector<std::pair<Version, uint64_t>> PageAllocator::WaitingPages() const {
+  std::vector<std::pair<Version, uint64_t>> result;
+  for (const auto& [version, runs] : waiting_) {
+    uint64_t pages = 0;
+    for (const FreedRun& run : runs) pages += run.count;
+    result.emplace_back(version, pages);
+  }
+  return result;
+}
+
+Bitmap PageAllocator::FreePages() const {
+  Bitmap pages = free_;
+  for (const uint64_t page : recent_) pages.Set(page);
+  return pages;
+}
+
+Bitmap PageAllocator::WaitingPagesBitmap() const {
+  Bitmap pages(page_count_);
+  for (const FreedBatch& batch : undecided_) {
+    for (const FreedRun& run : batch.runs) pages.SetRange(run.first, run.count);
+  }
+  for (const auto& [version, runs] : waiting_) {
+    for (const FreedRun& run : runs) pages.SetRange(run.first, run.count);
+  }
+  return pages;
+}
+
+}  // namespace espalier::space

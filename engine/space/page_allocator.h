@@ -1,0 +1,172 @@
+// Which pages of the file are in use, free, or waiting, and by which rule a page may be used again.
+//
+// A page born at version b and freed by version f may be handed out again when no protected version p has
+// b <= p < f (INV-2). Until then it waits on the youngest protected version that sees it; when that one
+// goes, it moves down to the next one that sees it, or becomes free. So a reader pins what it can see and
+// nothing else. (Intervals of this kind are how multi-version garbage is collected in "Scalable Garbage
+// Collection for In-Memory MVCC Systems", Böttcher et al., VLDB 2019.)
+//
+// Every call needs the writer's lock.
+#ifndef ESPALIER_ENGINE_SPACE_PAGE_ALLOCATOR_H_
+#define ESPALIER_ENGINE_SPACE_PAGE_ALLOCATOR_H_
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "engine/base/bitmap.h"
+#include "engine/base/types.h"
+#include "engine/page/page_source.h"
+
+namespace espalier::space {
+
+// The file as the allocator sees it.
+class BackingFile {
+ public:
+  virtual ~BackingFile() = default;
+  // Makes the file `page_count` pages long, each new page with disk blocks and mapped (INV-6).
+  virtual absl::Status Grow(uint64_t page_count) = 0;
+  // The mapping that shows all of the file. Grow() may change it; the one before stays valid until the
+  // running transaction ends.
+  virtual const page::PageSource& source() const = 0;
+  // Gives pages inside of the file disk blocks, where they were punched.
+  virtual absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) = 0;
+};
+
+struct PageRun {
+  uint64_t first = 0;
+  uint64_t count = 0;
+};
+
+// Whether an allocation may use the last free pages. On a full disk they are kept for what gives space
+// back: deletions, and the bookkeeping of commits and checkpoints.
+enum class Reserve { kKeep, kMayUse };
+
+class PageAllocator {
+ public:
+  // The first `reserved_pages` pages are never handed out.
+  PageAllocator(uint64_t reserved_pages, uint32_t page_bytes, BackingFile* file);
+
+  // At opening: `reachable` are the pages in use, of a file of `page_count` pages; all others are free,
+  // whether or not they have disk blocks.
+  void Load(Bitmap reachable, uint64_t page_count);
+
+  // A transaction that makes `version`: what it allocates and frees is undone by Rollback() and made
+  // final by Commit(). Freed pages then wait for Reclaim().
+  void Begin(Version version);
+  void Commit();
+  void Rollback();
+
+  // kResourceExhausted when the disk is full.
+  absl::StatusOr<PageNumber> AllocatePage(Reserve reserve);
+  // `count` consecutive pages.
+  absl::StatusOr<PageNumber> AllocateRun(uint64_t count, Reserve reserve);
+
+  // Frees pages born at `birth`. Those of the running transaction are free at once.
+  void Free(PageNumber page, Version birth) { FreeRun(page, 1, birth); }
+  void FreeRun(PageNumber first, uint64_t count, Version birth);
+
+  // Decides about what waits, now that just these versions (ascending) are protected besides the newest
+  // published one and all later ones. May be put off; what was freed then goes on waiting.
+  void Reclaim(absl::Span<const Version> protected_versions);
+
+  // --- Checkpoints -------------------------------------------------------------------------------
+  // The nodes allocated since the last call that the newest version still reaches: not sealed yet.
+  std::vector<PageNumber> TakeUnsealed();
+  // Pages reachable from the newest version; the space map writes it down.
+  const Bitmap& reachable() const { return reachable_; }
+  // The parts of `reachable()`, `pages_per_part` pages each, that may have changed since the last call.
+  std::vector<uint64_t> TakeChangedParts(uint64_t pages_per_part);
+  // One past the last page that the newest version reaches.
+  uint64_t reachable_end() const;
+
+  // --- Giving space back -------------------------------------------------------------------------
+  // The number of pages without the free ones at the end, but at least the reserved ones.
+  uint64_t PagesWithoutFreeTail();
+  // The file was cut to `page_count` pages, all of them behind it free.
+  void TailWasReleased(uint64_t page_count);
+  // Free runs of at least `minimum_pages` pages that have disk blocks.
+  std::vector<PageRun> FindFreeRuns(uint64_t minimum_pages);
+  void BlocksWereReleased(const PageRun& run);
+  // From now on single pages come from the front of the file (compaction).
+  void AllocateFromFront();
+  // Whether a page before `page_limit` could be handed out without growing the file.
+  bool HasFreePageBefore(uint64_t page_limit);
+
+  const page::PageSource& source() const { return file_->source(); }
+
+  // --- Figures -----------------------------------------------------------------------------------
+  uint64_t page_count() const { return page_count_; }
+  uint64_t reserved_pages() const { return reserved_pages_; }
+  uint64_t free_pages() const { return free_count_; }
+  uint64_t reachable_pages() const { return reachable_count_; }
+  uint64_t waiting_pages() const { return waiting_count_; }
+  // Pages that wait on each protected version.
+  std::vector<std::pair<Version, uint64_t>> WaitingPages() const;
+  // For verification: every page that is free, and every page that waits.
+  Bitmap FreePages() const;
+  Bitmap WaitingPagesBitmap() const;
+
+ private:
+  struct FreedRun {
+    uint64_t first;
+    uint64_t count;
+    Version birth;
+  };
+
+  uint64_t GrowthStep(uint64_t needed) const;
+  absl::Status GrowFor(uint64_t count, Reserve reserve);
+  absl::Status EnsureBlocks(uint64_t first, uint64_t count);
+  void MakeFree(const FreedRun& run);
+  void MarkReachable(uint64_t first, uint64_t count, bool reachable);
+  void RecordAllocation(uint64_t first, uint64_t count);
+  void FlushRecent();
+  // Puts the run on the list of the youngest version that sees it, or among the free pages.
+  void Place(const FreedRun& run, absl::Span<const Version> protected_versions);
+
+  // Pages kept back for Reserve::kMayUse.
+  static constexpr uint64_t kReservePages = 32;
+  // What the stack of recently freed pages holds at the most.
+  static constexpr size_t kMaxRecent = 4096;
+  // Changes of `reachable_` are noted for parts of this many pages.
+  static constexpr uint64_t kChangeGrain = 4096;
+
+  const uint64_t reserved_pages_;
+  const uint32_t page_bytes_;
+  BackingFile* const file_;
+
+  uint64_t page_count_ = 0;
+  Bitmap reachable_;
+  Bitmap changed_;    // grains of reachable_
+  Bitmap unsealed_;   // nodes allocated since TakeUnsealed(); only those that are reachable count
+  Bitmap free_;       // without those in recent_
+  Bitmap without_blocks_;  // free pages that may have no disk blocks
+  std::vector<uint64_t> recent_;  // free pages that were in use just now: still cached, and dirty anyway
+  uint64_t free_count_ = 0;       // in free_ and recent_
+  uint64_t reachable_count_ = 0;
+  uint64_t waiting_count_ = 0;
+  uint64_t next_single_ = 0;      // where the search for a single page goes on
+  uint64_t next_run_ = 0;
+
+  // The running transaction's.
+  Version running_{0};
+  std::vector<PageRun> allocated_;
+  std::vector<FreedRun> freed_;
+
+  // Freed by committed transactions, before Reclaim().
+  struct FreedBatch {
+    Version death;
+    std::vector<FreedRun> runs;
+  };
+  std::vector<FreedBatch> undecided_;
+  absl::btree_map<Version, std::vector<FreedRun>> waiting_;
+};
+
+}  // namespace espalier::space
+
+#endif  // ESPALIER_ENGINE_SPACE_PAGE_ALLOCATOR_H_

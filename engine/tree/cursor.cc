@@ -1,0 +1,194 @@
+#include "engine/tree/cursor.h"
+
+#include "engine/page/inner.h"
+
+namespace espalier::tree {
+
+using page::ChildRef;
+using page::Inner;
+using page::Leaf;
+
+void Cursor::Reset(const page::PageReader& reader, const page::TreeRoot& root) {
+  reader_ = reader;
+  root_ = root;
+  valid_ = false;
+}
+
+bool Cursor::Fail(ChildRef ref, uint32_t level) {
+  status_ = reader_.Explain(ref, level);
+  return Stop();
+}
+
+bool Cursor::Stop() {
+  valid_ = false;
+  return false;
+}
+
+bool Cursor::EnterLeaf() {
+  leaf_size_ = leaf().size();
+  upcoming_ = upcoming_end_ = nullptr;
+  if (root_.height > 1) {
+    const Inner parent(steps_[1].page);
+    const uint32_t next = steps_[1].index + 1;
+    if (next < parent.size()) {
+      const ChildRef ref = parent.child(next);
+      if (ref.number().value < reader_.page_limit()) {
+        upcoming_ = reader_.source().read_page(ref.number());
+        upcoming_end_ = upcoming_ + reader_.source().page_bytes();
+      }
+    }
+  }
+  return leaf_size_ > 0;
+}
+
+bool Cursor::DescendToEdge(uint32_t level, bool last) {
+  while (level > 0) {
+    const Inner inner(steps_[level].page);
+    const ChildRef ref = inner.child(steps_[level].index);
+    --level;
+    const uint8_t* const page = reader_.Fetch(ref, level);
+    if (page == nullptr) return Fail(ref, level);
+    const uint32_t size = page::HeaderOf(page).entry_count;
+    steps_[level] = {page, last && size > 0 ? size - 1 : 0};
+  }
+  return true;
+}
+
+bool Cursor::First() {
+  valid_ = false;
+  status_ = absl::OkStatus();
+  if (root_.height == 0) return false;
+  const uint32_t top = root_.height - 1;
+  const uint8_t* const page = reader_.Fetch(root_.ref, top);
+  if (page == nullptr) return Fail(root_.ref, top);
+  steps_[top] = {page, 0};
+  if (!DescendToEdge(top, false)) return false;
+  leaf_index_ = 0;
+  valid_ = EnterLeaf() || NextLeaf();
+  return valid_;
+}
+
+bool Cursor::Last() {
+  valid_ = false;
+  status_ = absl::OkStatus();
+  if (root_.height == 0) return false;
+  const uint32_t top = root_.height - 1;
+  const uint8_t* const page = reader_.Fetch(root_.ref, top);
+  if (page == nullptr) return Fail(root_.ref, top);
+  const uint32_t size = page::HeaderOf(page).entry_count;
+  steps_[top] = {page, size > 0 ? size - 1 : 0};
+  if (!DescendToEdge(top, true)) return false;
+  if (!EnterLeaf()) {
+    valid_ = PrevLeaf();
+  } else {
+    leaf_index_ = leaf_size_ - 1;
+    valid_ = true;
+  }
+  return valid_;
+}
+
+bool Cursor::SeekLowerBound(std::string_view key) {
+  valid_ = false;
+  status_ = absl::OkStatus();
+  if (root_.height == 0) return false;
+  ChildRef ref = root_.ref;
+  for (uint32_t level = root_.height - 1; level > 0; --level) {
+    const uint8_t* const page = reader_.Fetch(ref, level);
+    if (page == nullptr) return Fail(ref, level);
+    const Inner inner(page);
+    steps_[level] = {page, inner.FindChild(key)};
+    ref = inner.child(steps_[level].index);
+    if (level == 1 && ref.number().value < reader_.page_limit()) {
+      const uint8_t* const child = reader_.source().read_page(ref.number());
+      for (size_t line = 0; line < 4; ++line) __builtin_prefetch(child + line * 64);
+    }
+  }
+  const uint8_t* const page = reader_.Fetch(ref, 0);
+  if (page == nullptr) return Fail(ref, 0);
+  steps_[0] = {page, 0};
+  EnterLeaf();
+  leaf_index_ = leaf().Find(key).index;
+  valid_ = leaf_index_ < leaf_size_ || NextLeaf();
+  return valid_;
+}
+
+bool Cursor::Select(uint64_t index) {
+  valid_ = false;
+  status_ = absl::OkStatus();
+  if (root_.height == 0) return false;
+  ChildRef ref = root_.ref;
+  for (uint32_t level = root_.height - 1; level > 0; --level) {
+    const uint8_t* const page = reader_.Fetch(ref, level);
+    if (page == nullptr) return Fail(ref, level);
+    const Inner inner(page);
+    uint32_t child = 0;
+    while (child < inner.size() && index >= inner.count(child)) index -= inner.count(child++);
+    if (child == inner.size()) return false;
+    steps_[level] = {page, child};
+    ref = inner.child(child);
+  }
+  const uint8_t* const page = reader_.Fetch(ref, 0);
+  if (page == nullptr) return Fail(ref, 0);
+  steps_[0] = {page, 0};
+  EnterLeaf();
+  leaf_index_ = static_cast<uint32_t>(index);
+  valid_ = index < leaf_size_;
+  return valid_;
+}
+
+bool Cursor::Next() {
+  if (!valid_) return false;
+  if (leaf_index_ + 1 < leaf_size_) {
+    ++leaf_index_;
+    if (upcoming_ != upcoming_end_) {
+      __builtin_prefetch(upcoming_);
+      __builtin_prefetch(upcoming_ + 64);
+      upcoming_ += 128;
+    }
+    return true;
+  }
+  valid_ = NextLeaf();
+  return valid_;
+}
+
+bool Cursor::NextLeaf() {
+  // Leaves without entries are passed over.
+  while (true) {
+    uint32_t level = 1;
+    while (level < root_.height &&
+           steps_[level].index + 1 >= page::HeaderOf(steps_[level].page).entry_count) {
+      ++level;
+    }
+    if (level >= root_.height) return Stop();
+    ++steps_[level].index;
+    if (!DescendToEdge(level, false)) return false;
+    leaf_index_ = 0;
+    if (EnterLeaf()) return true;
+  }
+}
+
+bool Cursor::Prev() {
+  if (!valid_) return false;
+  if (leaf_index_ > 0) {
+    --leaf_index_;
+    return true;
+  }
+  valid_ = PrevLeaf();
+  return valid_;
+}
+
+bool Cursor::PrevLeaf() {
+  while (true) {
+    uint32_t level = 1;
+    while (level < root_.height && steps_[level].index == 0) ++level;
+    if (level >= root_.height) return Stop();
+    --steps_[level].index;
+    if (!DescendToEdge(level, true)) return false;
+    if (EnterLeaf()) {
+      leaf_index_ = leaf_size_ - 1;
+      return true;
+    }
+  }
+}
+
+}  // namespace espalier::tree

@@ -1,0 +1,73 @@
+// Walks the entries of a tree that does not change meanwhile (of one that does: the caller seeks anew).
+// Keeps the path from the root, since leaves have no links to their neighbours.
+#ifndef ESPALIER_ENGINE_TREE_CURSOR_H_
+#define ESPALIER_ENGINE_TREE_CURSOR_H_
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "engine/page/format.h"
+#include "engine/page/leaf.h"
+#include "engine/page/page_source.h"
+
+namespace espalier::tree {
+
+// The positioning calls return whether the cursor stands on an entry; if not, status() tells whether
+// there is none (OK) or the way led over a damaged page.
+class Cursor {
+ public:
+  Cursor(const page::PageReader& reader, const page::TreeRoot& root)
+      : reader_(reader), root_(root) {}
+
+  // Another state of the tree; the cursor stands nowhere.
+  void Reset(const page::PageReader& reader, const page::TreeRoot& root);
+
+  bool First();
+  bool Last();
+  bool SeekLowerBound(std::string_view key);
+  // To the entry with `index` entries before it.
+  bool Select(uint64_t index);
+  bool Next();
+  bool Prev();
+
+  bool valid() const { return valid_; }
+  const absl::Status& status() const { return status_; }
+
+  // Of the current entry; only while valid().
+  uint32_t KeyLength() const { return leaf().KeyLength(leaf_index_); }
+  uint32_t CopyKey(char* out) const { return leaf().CopyKey(leaf_index_, out); }
+  page::Payload payload() const { return leaf().payload(leaf_index_); }
+
+ private:
+  struct Step {
+    const uint8_t* page;
+    uint32_t index;
+  };
+
+  page::Leaf leaf() const { return page::Leaf(steps_[0].page); }
+  bool Fail(page::ChildRef ref, uint32_t level);
+  bool Stop();
+  // Goes down from the node at `level` to the first or last leaf below its current child.
+  bool DescendToEdge(uint32_t level, bool last);
+  bool EnterRoot(page::ChildRef* ref);
+  bool EnterLeaf();
+  bool NextLeaf();
+  bool PrevLeaf();
+
+  page::PageReader reader_;
+  page::TreeRoot root_;
+  std::array<Step, page::kMaxHeight> steps_;  // by level, the leaf's at 0
+  uint32_t leaf_index_ = 0;
+  uint32_t leaf_size_ = 0;
+  // The leaf after the current one, fetched into the cache a little with every step.
+  const uint8_t* upcoming_ = nullptr;
+  const uint8_t* upcoming_end_ = nullptr;
+  bool valid_ = false;
+  absl::Status status_;
+};
+
+}  // namespace espalier::tree
+
+#endif  // ESPALIER_ENGINE_TREE_CURSOR_H_

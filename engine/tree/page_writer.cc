@@ -1,0 +1,94 @@
+#include "engine/tree/page_writer.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+
+namespace espalier::tree {
+
+using page::ChildRef;
+using page::Header;
+
+PageWriter::PageWriter(space::PageAllocator* allocator, Version version)
+    : allocator_(allocator), reader_(&allocator->source(), version, allocator->page_count()) {}
+
+void PageWriter::FollowTheFile() {
+  reader_ = page::PageReader(&allocator_->source(), reader_.version(), allocator_->page_count());
+}
+
+absl::StatusOr<WritablePage> PageWriter::NewNode(uint32_t level) {
+  ESPALIER_ASSIGN_OR_RETURN(const PageNumber number, allocator_->AllocatePage(reserve_));
+  FollowTheFile();
+  uint8_t* const bytes = source().write_page(number);
+  Header& header = page::HeaderOf(bytes);
+  header.identity = Header::MakeIdentity(
+      number, level == 0 ? page::Kind::kLeaf : page::Kind::kInner, level);
+  header.birth = version().value;
+  header.entry_count = 0;
+  header.heap_used = 0;
+  header.heap_dead = 0;
+  header.prefix_length = 0;
+  source().verified().EnsureSet(number.value);
+  return WritablePage{bytes, ChildRef::Make(number, version())};
+}
+
+absl::StatusOr<WritablePage> PageWriter::MakeWritable(ChildRef ref, const uint8_t* page) {
+  const Header& header = page::HeaderOf(page);
+  if (header.birth == version().value) {
+    return WritablePage{source().write_page(ref.number()), ref};
+  }
+  ESPALIER_ASSIGN_OR_RETURN(const PageNumber number, allocator_->AllocatePage(reserve_));
+  FollowTheFile();
+  uint8_t* const copy = source().write_page(number);
+  Header& copied = page::HeaderOf(copy);
+  copied.identity = Header::MakeIdentity(number, header.kind(), header.level());
+  copied.birth = version().value;
+  // The checksum stays behind: a checkpoint may be writing it just now. So does the free space between
+  // arrays and heap.
+  constexpr size_t kCountsOffset = offsetof(Header, entry_count);
+  const uint32_t page_size = page_bytes();
+  const uint32_t entry_bytes = header.level() == 0 ? 6 : 22;
+  const size_t arrays_end =
+      page::kHeaderBytes + size_t{header.prefix_length} + size_t{entry_bytes} * header.entry_count;
+  const size_t heap_begin = page_size - size_t{header.heap_used};
+  if (arrays_end + 512 < heap_begin && heap_begin <= page_size) {
+    std::memcpy(copy + kCountsOffset, page + kCountsOffset, arrays_end - kCountsOffset);
+    std::memcpy(copy + heap_begin, page + heap_begin, page_size - heap_begin);
+  } else {
+    std::memcpy(copy + kCountsOffset, page + kCountsOffset, page_size - kCountsOffset);
+  }
+  source().verified().EnsureSet(number.value);
+  ESPALIER_RETURN_IF_ERROR(FreeNode(ref, page));
+  return WritablePage{copy, ChildRef::Make(number, version())};
+}
+
+absl::Status PageWriter::FreeNode(ChildRef ref, const uint8_t* page) {
+  if (!allocator_->reachable().Test(ref.number().value)) {
+    return source().DataLoss(absl::StrCat("page ", ref.number().value, ": referred to twice"));
+  }
+  allocator_->Free(ref.number(), Version(page::HeaderOf(page).birth));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint8_t*> PageWriter::NewRun(page::LargeRef& ref) {
+  const uint64_t pages = ref.RunPages(page_bytes());
+  ESPALIER_ASSIGN_OR_RETURN(ref.first_page, allocator_->AllocateRun(pages, reserve_));
+  FollowTheFile();
+  ref.birth = version();
+  for (uint64_t i = 0; i < pages; ++i) source().verified().EnsureSet(ref.first_page.value + i);
+  return source().write_page(ref.first_page);
+}
+
+absl::Status PageWriter::FreeRun(const page::LargeRef& ref) {
+  ESPALIER_RETURN_IF_ERROR(reader_.CheckBounds(ref));
+  const uint64_t pages = ref.RunPages(page_bytes());
+  if (allocator_->reachable().CountRange(ref.first_page.value, pages) != pages) {
+    return source().DataLoss(
+        absl::StrCat("page ", ref.first_page.value, ": the large value there is referred to twice"));
+  }
+  allocator_->FreeRun(ref.first_page, pages, ref.birth);
+  return absl::OkStatus();
+}
+
+}  // namespace espalier::tree

@@ -1,0 +1,64 @@
+// The pages of the running write transaction: fresh ones, copies of older ones (shadow paging: a page
+// born before the transaction is never changed, INV-1), and the way back to free space.
+#ifndef ESPALIER_ENGINE_TREE_PAGE_WRITER_H_
+#define ESPALIER_ENGINE_TREE_PAGE_WRITER_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/base/types.h"
+#include "engine/page/format.h"
+#include "engine/page/large_ref.h"
+#include "engine/page/page_source.h"
+#include "engine/space/page_allocator.h"
+
+namespace espalier::tree {
+
+struct WritablePage {
+  uint8_t* bytes;
+  page::ChildRef ref;
+};
+
+// Needs the writer's lock.
+class PageWriter {
+ public:
+  // `version` is the one that the transaction makes.
+  PageWriter(space::PageAllocator* allocator, Version version);
+
+  Version version() const { return reader_.version(); }
+  uint32_t page_bytes() const { return reader_.source().page_bytes(); }
+  // Sees the transaction's own pages and those before it.
+  const page::PageReader& reader() const { return reader_; }
+  const page::PageSource& source() const { return reader_.source(); }
+
+  // Which pages allocations may use from now on; kKeep at first.
+  void set_reserve(space::Reserve reserve) { reserve_ = reserve; }
+  space::Reserve reserve() const { return reserve_; }
+
+  // A fresh node without entries. kResourceExhausted when the disk is full.
+  absl::StatusOr<WritablePage> NewNode(uint32_t level);
+
+  // A page that may be changed, instead of `page`, which is the one that `ref` refers to: the same if
+  // the transaction wrote it, else a copy, and the original is freed.
+  absl::StatusOr<WritablePage> MakeWritable(page::ChildRef ref, const uint8_t* page);
+
+  // kDataLoss if the page is not in use: a damaged file refers to it twice.
+  absl::Status FreeNode(page::ChildRef ref, const uint8_t* page);
+
+  // A run for a large value: fills in first_page and birth.
+  absl::StatusOr<uint8_t*> NewRun(page::LargeRef& ref);
+  // kDataLoss if the reference is out of bounds or its pages are not in use.
+  absl::Status FreeRun(const page::LargeRef& ref);
+
+ private:
+  void FollowTheFile();
+
+  space::PageAllocator* const allocator_;
+  page::PageReader reader_;
+  space::Reserve reserve_ = space::Reserve::kKeep;
+};
+
+}  // namespace espalier::tree
+
+#endif  // ESPALIER_ENGINE_TREE_PAGE_WRITER_H_

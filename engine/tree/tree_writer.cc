@@ -1,0 +1,224 @@
+// Descent, insertion and splitting. What removes is in tree_remove.cc.
+#include "engine/tree/tree_writer.h"
+
+#include <cstring>
+#include <utility>
+
+#include "engine/base/status_macros.h"
+#include "engine/page/inner.h"
+#include "engine/page/leaf.h"
+#include "engine/tree/lookup.h"
+
+namespace espalier::tree {
+
+using page::ChildRef;
+using page::Inner;
+using page::InnerEditor;
+using page::InnerEntry;
+using page::Leaf;
+using page::LeafEditor;
+using page::LeafEntry;
+using page::Payload;
+
+absl::Status FreeLarge(PageWriter& pages, const Payload& payload) {
+  if (!payload.large) return absl::OkStatus();
+  return pages.FreeRun(
+      page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(payload.bytes.data())));
+}
+
+uint8_t* TreeWriter::writable(uint32_t level) const {
+  return pages_->source().write_page(path_[level].ref.number());
+}
+
+bool TreeWriter::AtRightEdge() const {
+  for (uint32_t level = 1; level < root_->height; ++level) {
+    if (path_[level].index + 1 < page::HeaderOf(path_[level].page).entry_count) return false;
+  }
+  return true;
+}
+
+absl::Status TreeWriter::Descend(std::string_view key) {
+  const page::PageReader& reader = pages_->reader();
+  ChildRef ref = root_->ref;
+  for (uint32_t level = root_->height; level-- > 0;) {
+    const uint8_t* const page = reader.Fetch(ref, level);
+    if (page == nullptr) return reader.Explain(ref, level);
+    path_[level] = {ref, page, 0};
+    if (level == 0) break;
+    const Inner inner(page);
+    path_[level].index = inner.FindChild(key);
+    ref = inner.child(path_[level].index);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TreeWriter::Place> TreeWriter::Seek(std::string_view key) {
+  exact_ = false;
+  if (root_->height == 0) return Place{false, {}};
+  ESPALIER_RETURN_IF_ERROR(Descend(key));
+  const Leaf leaf(path_[0].page);
+  const page::Position position = leaf.Find(key);
+  path_[0].index = position.index;
+  exact_ = position.exact;
+  if (!exact_) return Place{false, {}};
+  return Place{true, leaf.payload(position.index)};
+}
+
+absl::StatusOr<bool> TreeWriter::SeekEnd(std::string_view key) {
+  exact_ = false;
+  if (root_->height == 0) return true;
+  const page::PageReader& reader = pages_->reader();
+  ChildRef ref = root_->ref;
+  for (uint32_t level = root_->height; level-- > 0;) {
+    const uint8_t* const page = reader.Fetch(ref, level);
+    if (page == nullptr) return reader.Explain(ref, level);
+    const uint32_t size = page::HeaderOf(page).entry_count;
+    path_[level] = {ref, page, level > 0 ? size - 1 : size};
+    if (level > 0) ref = Inner(page).child(size - 1);
+  }
+  const Leaf leaf(path_[0].page);
+  if (leaf.size() == 0) {
+    // Left behind empty by a deletion: its neighbours must be asked.
+    ESPALIER_RETURN_IF_ERROR(Seek(key).status());
+    const std::optional<uint64_t> rank = Rank(reader, *root_, key);
+    if (!rank.has_value()) return ExplainLookup(reader, *root_, key);
+    return *rank == root_->entries;
+  }
+  return leaf.Find(key).index == leaf.size();
+}
+
+absl::Status TreeWriter::MakePathWritable() {
+  for (uint32_t level = root_->height; level-- > 0;) {
+    Step& step = path_[level];
+    ESPALIER_ASSIGN_OR_RETURN(const WritablePage page, pages_->MakeWritable(step.ref, step.page));
+    if (page.ref != step.ref) {
+      if (level == top()) {
+        root_->ref = page.ref;
+      } else {
+        InnerEditor(writable(level + 1), pages_->page_bytes())
+            .SetChild(path_[level + 1].index, page.ref);
+      }
+    }
+    step.ref = page.ref;
+    step.page = page.bytes;
+  }
+  return absl::OkStatus();
+}
+
+void TreeWriter::AddToCounts(int64_t delta) {
+  for (uint32_t level = 1; level < root_->height; ++level) {
+    InnerEditor(writable(level), pages_->page_bytes()).AddToCount(path_[level].index, delta);
+  }
+  root_->entries += static_cast<uint64_t>(delta);
+}
+
+absl::StatusOr<uint8_t*> TreeWriter::Put(std::string_view key, const Payload& payload) {
+  if (root_->height == 0) {
+    ESPALIER_ASSIGN_OR_RETURN(const WritablePage leaf, pages_->NewNode(0));
+    const LeafEntry entry{key, payload};
+    page::BuildLeaf(absl::MakeConstSpan(&entry, 1), leaf.bytes, pages_->page_bytes());
+    *root_ = {leaf.ref, 1, 1};
+    return LeafEditor(leaf.bytes, pages_->page_bytes()).payload_bytes(0);
+  }
+  ESPALIER_RETURN_IF_ERROR(MakePathWritable());
+  LeafEditor leaf(writable(0), pages_->page_bytes());
+  const uint32_t index = path_[0].index;
+  if (exact_) {
+    ESPALIER_RETURN_IF_ERROR(FreeLarge(*pages_, Leaf(path_[0].page).payload(index)));
+    if (leaf.Replace(index, payload)) return leaf.payload_bytes(index);
+    return PutSlowly(key, payload, /*insert=*/false);
+  }
+  AddToCounts(1);
+  if (leaf.Insert(index, key, payload)) return leaf.payload_bytes(index);
+  return PutSlowly(key, payload, /*insert=*/true);
+}
+
+// The leaf has no room, or a prefix that the key does not share: builds it anew, as one or two leaves.
+absl::StatusOr<uint8_t*> TreeWriter::PutSlowly(std::string_view key, const Payload& payload,
+                                               bool insert) {
+  const uint32_t page_bytes = pages_->page_bytes();
+  const uint32_t index = path_[0].index;
+  arena_->Reset();
+  leaf_entries_.clear();
+  page::TakeApart(Leaf(path_[0].page), /*copy_payloads=*/true, *arena_, leaf_entries_);
+  if (index > leaf_entries_.size() || (!insert && index == leaf_entries_.size())) {
+    return pages_->source().DataLoss("a leaf changed under a transaction");
+  }
+  if (insert) {
+    leaf_entries_.insert(leaf_entries_.begin() + index, LeafEntry{key, payload});
+  } else {
+    leaf_entries_[index].payload = payload;
+  }
+  const absl::Span<const LeafEntry> entries = leaf_entries_;
+  uint8_t* const left = writable(0);
+  if (page::LeafBytes(entries) <= page_bytes) {
+    page::BuildLeaf(entries, left, page_bytes);
+    return LeafEditor(left, page_bytes).payload_bytes(index);
+  }
+  // Keys that come in ascending order leave full pages behind them.
+  const bool ascending = insert && index + 1 == entries.size() && AtRightEdge();
+  const uint32_t cut =
+      ascending ? index : page::ChooseLeafCut(entries, page_bytes);
+  if (cut == 0) return pages_->source().DataLoss("the entries of a leaf do not fit into two");
+  ESPALIER_ASSIGN_OR_RETURN(const WritablePage right, pages_->NewNode(0));
+  page::BuildLeaf(entries.first(cut), left, page_bytes);
+  page::BuildLeaf(entries.subspan(cut), right.bytes, page_bytes);
+  const std::string_view separator =
+      page::ShortestSeparator(entries[cut - 1].key, entries[cut].key);
+  ESPALIER_RETURN_IF_ERROR(
+      InsertChild(1, separator, right.ref, cut, entries.size() - cut));
+  return index < cut ? LeafEditor(left, page_bytes).payload_bytes(index)
+                     : LeafEditor(right.bytes, page_bytes).payload_bytes(index - cut);
+}
+
+// A node at `level` - 1 was split: `child` is its right part. The counts above `level` are right already.
+absl::Status TreeWriter::InsertChild(uint32_t level, std::string_view separator, ChildRef child,
+                                     uint64_t left_entries, uint64_t right_entries) {
+  if (level == root_->height) return GrowRoot(separator, child, left_entries, right_entries);
+  const uint32_t page_bytes = pages_->page_bytes();
+  const uint32_t index = path_[level].index;
+  uint8_t* const left = writable(level);
+  InnerEditor editor(left, page_bytes);
+  editor.SetCount(index, left_entries);
+  if (editor.Insert(index + 1, separator, child, right_entries)) return absl::OkStatus();
+
+  std::vector<InnerEntry>& list = inner_entries_;
+  list.clear();
+  page::TakeApart(Inner(left), *arena_, list);
+  if (index >= list.size()) return pages_->source().DataLoss("a node changed under a transaction");
+  list.insert(list.begin() + index + 1, InnerEntry{separator, child, right_entries});
+  const absl::Span<const InnerEntry> entries = list;
+  if (page::InnerBytes(entries) <= page_bytes) {
+    page::BuildInner(entries, left, page_bytes);
+    return absl::OkStatus();
+  }
+  const bool ascending = index + 2 == entries.size() && AtRightEdge();
+  const uint32_t cut = ascending ? static_cast<uint32_t>(entries.size()) - 1
+                                 : page::ChooseInnerCut(entries, page_bytes);
+  if (cut == 0) return pages_->source().DataLoss("the entries of a node do not fit into two");
+  ESPALIER_ASSIGN_OR_RETURN(const WritablePage right, pages_->NewNode(level));
+  page::BuildInner(entries.first(cut), left, page_bytes);
+  page::BuildInner(entries.subspan(cut), right.bytes, page_bytes);
+  uint64_t left_sum = 0;
+  uint64_t right_sum = 0;
+  for (const InnerEntry& entry : entries.first(cut)) left_sum += entry.count;
+  for (const InnerEntry& entry : entries.subspan(cut)) right_sum += entry.count;
+  const std::string_view promoted = entries[cut].separator;
+  return InsertChild(level + 1, promoted, right.ref, left_sum, right_sum);
+}
+
+absl::Status TreeWriter::GrowRoot(std::string_view separator, ChildRef right,
+                                  uint64_t left_entries, uint64_t right_entries) {
+  if (root_->height >= page::kMaxHeight - 1) {
+    return absl::ResourceExhaustedError("the tree has reached its greatest height");
+  }
+  ESPALIER_ASSIGN_OR_RETURN(const WritablePage root, pages_->NewNode(root_->height));
+  const std::array<InnerEntry, 2> entries = {InnerEntry{{}, root_->ref, left_entries},
+                                             InnerEntry{separator, right, right_entries}};
+  page::BuildInner(entries, root.bytes, pages_->page_bytes());
+  root_->ref = root.ref;
+  ++root_->height;
+  return absl::OkStatus();
+}
+
+}  // namespace espalier::tree
