@@ -17,7 +17,7 @@ namespace espalier::tools {
 namespace {
 
 constexpr char kFooter[] =
-    "Options come after the verb; espalier VERB --help lists them. Keys that begin with - come after --.\n"
+    "espalier VERB --help tells more. Keys and values that begin with - come after --.\n"
     "Exit codes: 0 fine, 1 not found or differs, 2 usage, 3 corrupt, 4 I/O or environment.";
 
 // A closed standard descriptor would be given to the next file that is opened, and output would land
@@ -35,7 +35,23 @@ std::vector<Verb> AddVerbs(CLI::App& app, Invocation& invocation) {
   return {AddPut(app, invocation),  AddGet(app, invocation),     AddDel(app, invocation),
           AddScan(app, invocation), AddCount(app, invocation),   AddLoad(app, invocation),
           AddDump(app, invocation), AddStat(app, invocation),    AddCheck(app, invocation),
-          AddCopy(app, invocation), AddCompact(app, invocation)};
+          AddCopy(app, invocation), AddCompact(app, invocation), AddBench(app, invocation),
+          AddDemo(app, invocation)};
+}
+
+// The options that a verb shares with others may also stand before it.
+void AddGlobalOptions(CLI::App& app, Invocation& invocation) {
+  AddJsonOption(app, invocation);
+  AddHexOption(app, invocation);
+  AddKeyspaceOption(app, invocation);
+}
+
+// The first of them that was given although it means nothing to the verb; empty if there is none.
+std::string MisplacedGlobalOption(const CLI::App& app, const Verb& verb) {
+  for (const char* name : {"--json", "--hex", "--keyspace"}) {
+    if (app.count(name) > 0 && verb.app->get_option_no_throw(name) == nullptr) return name;
+  }
+  return "";
 }
 
 const Verb* ParsedVerb(const std::vector<Verb>& verbs) {
@@ -72,13 +88,16 @@ ExitCode Run(const Verb& verb, Invocation& invocation) {
 ExitCode Main(int argc, char** argv) {
   Invocation invocation{.verb = "",
                         .database_path = "",
-                        .keyspace_name = "",
+                        .keyspace_argument = std::nullopt,
                         .json = false,
                         .hex = false,
                         .output = Output(DescriptorSink(STDOUT_FILENO, "standard output"))};
   CLI::App app("Espalier: an ordered, transactional key-value store in one memory-mapped file.", "espalier");
   app.set_version_flag("--version", std::string("espalier ") + VersionString());
   app.require_subcommand(1);
+  app.get_formatter()->label("SUBCOMMAND", "VERB DATABASE [ARGUMENTS]");
+  app.get_formatter()->label("REQUIRED", "");
+  AddGlobalOptions(app, invocation);
   app.footer(kFooter);
   const std::vector<Verb> verbs = AddVerbs(app, invocation);
   try {
@@ -89,6 +108,10 @@ ExitCode Main(int argc, char** argv) {
   }
   const Verb& verb = *ParsedVerb(verbs);
   invocation.verb = verb.app->get_name();
+  if (const std::string option = MisplacedGlobalOption(app, verb); !option.empty()) {
+    invocation.Complain("has no " + option);
+    return ExitCode::kUsage;
+  }
   return Run(verb, invocation);
 }
 

@@ -38,10 +38,10 @@ absl::StatusOr<Database> OpenOrCreate(const Invocation& invocation, uint32_t pag
 }
 
 absl::StatusOr<Keyspace> FindKeyspace(const Transaction& txn, const Invocation& invocation) {
-  absl::StatusOr<Keyspace> keyspace = txn.OpenKeyspace(invocation.keyspace_name);
+  absl::StatusOr<Keyspace> keyspace = txn.OpenKeyspace(invocation.keyspace_name());
   if (!absl::IsNotFound(keyspace.status())) return keyspace;
   std::string message = "no keyspace \"";
-  AppendReadable(invocation.keyspace_name, &message);
+  AppendReadable(invocation.keyspace_name(), &message);
   return absl::NotFoundError(message + "\"");
 }
 

@@ -2,6 +2,8 @@
 #ifndef ESPALIER_TOOLS_CLI_INVOCATION_H_
 #define ESPALIER_TOOLS_CLI_INVOCATION_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,10 +16,13 @@ namespace espalier::tools {
 struct Invocation {
   std::string verb;
   std::string database_path;
-  std::string keyspace_name;  // empty: the default keyspace
+  std::optional<std::string> keyspace_argument;  // --keyspace
   bool json = false;
   bool hex = false;
   Output output;  // standard output; main() flushes it
+
+  // Empty: the default keyspace.
+  std::string keyspace_name() const { return keyspace_argument.value_or(""); }
 
   // `espalier: VERB: message` on standard error.
   void Complain(std::string_view message) const;

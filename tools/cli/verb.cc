@@ -17,7 +17,7 @@ void AddBytesOption(CLI::App& app, const std::string& name, std::optional<std::s
 
 CLI::App* AddVerb(CLI::App& app, const std::string& name, const std::string& description,
                   Invocation& invocation) {
-  CLI::App* verb = app.add_subcommand(name, description);
+  CLI::App* verb = app.add_subcommand(name, description)->group("Verbs");
   verb->add_option("DATABASE", invocation.database_path, "Path of the database's data file")
       ->required()
       ->type_name("");
@@ -32,8 +32,10 @@ void AddHexOption(CLI::App& app, Invocation& invocation) {
   app.add_flag("--hex", invocation.hex, "Keys and values in and out are hexadecimal digits");
 }
 
-void AddKeyspaceOption(CLI::App& app, Invocation& invocation) {
-  app.add_option("--keyspace", invocation.keyspace_name, "The keyspace; without it the default one")
+void AddKeyspaceOption(CLI::App& app, Invocation& invocation, const std::string& description) {
+  app.add_option_function<std::string>(
+         "--keyspace", [&invocation](const std::string& name) { invocation.keyspace_argument = name; },
+         description)
       ->type_name("NAME");
 }
 

@@ -29,7 +29,8 @@ CLI::App* AddVerb(CLI::App& app, const std::string& name, const std::string& des
 // The options that verbs have in common, added where they mean something.
 void AddJsonOption(CLI::App& app, Invocation& invocation);
 void AddHexOption(CLI::App& app, Invocation& invocation);
-void AddKeyspaceOption(CLI::App& app, Invocation& invocation);
+void AddKeyspaceOption(CLI::App& app, Invocation& invocation,
+                       const std::string& description = "The keyspace; without it the default one");
 void AddPageSizeOption(CLI::App& app, uint32_t* page_size_bytes);
 
 // --prefix, --from and --to; together they mean the keys that satisfy all.

@@ -9,7 +9,7 @@ namespace {
 Invocation TestInvocation() {
   return {.verb = "scan",
           .database_path = "",
-          .keyspace_name = "",
+          .keyspace_argument = std::nullopt,
           .json = false,
           .hex = false,
           .output = Output([](std::string_view) { return absl::OkStatus(); })};

@@ -17,7 +17,6 @@ namespace {
 struct DumpArguments {
   bool print = false;
   bool salvage = false;
-  std::optional<std::string> keyspace;
 };
 
 DumpEncoding EncodingOf(const DumpArguments& arguments) {
@@ -27,16 +26,15 @@ DumpEncoding EncodingOf(const DumpArguments& arguments) {
 // All keyspaces or the one asked for. An empty default keyspace beside others is left out: every
 // database has one.
 absl::StatusOr<std::vector<KeyspaceInfo>> KeyspacesToDump(const ReadTransaction& txn,
-                                                          const Invocation& invocation,
-                                                          const DumpArguments& arguments) {
-  if (arguments.keyspace) {
+                                                          const Invocation& invocation) {
+  if (invocation.keyspace_argument) {
     if (const auto found = FindKeyspace(txn, invocation); !found.ok()) return found.status();
   }
   absl::StatusOr<std::vector<KeyspaceInfo>> keyspaces = txn.ListKeyspaces();
   if (!keyspaces.ok()) return keyspaces.status();
   const size_t all = keyspaces->size();
   std::erase_if(*keyspaces, [&](const KeyspaceInfo& info) {
-    if (arguments.keyspace) return info.name != *arguments.keyspace;
+    if (invocation.keyspace_argument) return info.name != *invocation.keyspace_argument;
     return info.name.empty() && info.entries == 0 && all > 1;
   });
   return keyspaces;
@@ -79,7 +77,7 @@ absl::StatusOr<ExitCode> DumpDatabase(Invocation& invocation, const DumpArgument
   const absl::StatusOr<ReadTransaction> txn = db->BeginRead();
   if (!txn.ok()) return txn.status();
   const absl::StatusOr<std::vector<KeyspaceInfo>> keyspaces =
-      KeyspacesToDump(*txn, invocation, arguments);
+      KeyspacesToDump(*txn, invocation);
   if (!keyspaces.ok()) return keyspaces.status();
   const absl::StatusOr<Stats> stats = db->GetStats();
   if (!stats.ok()) return stats.status();
@@ -106,7 +104,9 @@ class SalvageWriter {
         writer_(invocation.output, LmdbMapSize(SizeOfDamaged(invocation.database_path))) {}
 
   absl::Status Take(std::string_view keyspace, std::string_view key, std::string_view value) {
-    if (arguments_.keyspace && keyspace != *arguments_.keyspace) return absl::OkStatus();
+    if (invocation_.keyspace_argument && keyspace != *invocation_.keyspace_argument) {
+      return absl::OkStatus();
+    }
     if (keyspace != current_) {
       Finish();
       current_ = keyspace;
@@ -158,14 +158,7 @@ Verb AddDump(CLI::App& app, Invocation& invocation) {
   verb->add_flag("-p,--print", arguments->print, "format=print: printable characters as themselves");
   verb->add_flag("--salvage", arguments->salvage,
                  "Write what can still be read from a damaged file; exit 3 if something is lost");
-  verb->add_option_function<std::string>(
-          "--keyspace",
-          [arguments = arguments.get(), &invocation](const std::string& name) {
-            arguments->keyspace = name;
-            invocation.keyspace_name = name;
-          },
-          "Only this keyspace; \"\" is the default one")
-      ->type_name("NAME");
+  AddKeyspaceOption(*verb, invocation, "Only this keyspace; \"\" is the default one");
   verb->footer(
       "Keyspaces become LMDB's named databases. What mdb_load cannot take: keys over 511 bytes, and a\n"
       "key of the default keyspace that is also the name of a keyspace. Salvaged entries of pages that\n"

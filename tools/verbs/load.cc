@@ -86,8 +86,8 @@ absl::Status LoadStream(const Invocation& invocation, const Input& input, Chunke
     if (!*section) return writer.Commit();
     for (const std::string& remark : reader.remarks()) invocation.Complain(remark);
     const DumpHeader& header = reader.header();
-    const std::string& keyspace =
-        header.keyspace.empty() ? invocation.keyspace_name : header.keyspace;
+    const std::string keyspace =
+        header.keyspace.empty() ? invocation.keyspace_name() : header.keyspace;
     absl::Status status = writer.SelectKeyspace(
         keyspace, {.compress_values_from_bytes = header.compress_values_from_bytes});
     if (!status.ok()) return AtLine(lines, status);
@@ -143,9 +143,7 @@ Verb AddLoad(CLI::App& app, Invocation& invocation) {
   verb->add_option("FILE", arguments->file, "The text; without it, or as -, standard input")->type_name("");
   verb->add_flag("--append", arguments->append, "Refuse input that is not in key order after what is there");
   verb->add_flag("--no-overwrite", arguments->no_overwrite, "Skip entries whose key exists");
-  verb->add_option("--keyspace", invocation.keyspace_name,
-                   "Where sections without a database name go; without it the default keyspace")
-      ->type_name("NAME");
+  AddKeyspaceOption(*verb, invocation, "Where sections without a database name go; else the default one");
   AddJsonOption(*verb, invocation);
   AddPageSizeOption(*verb, &arguments->page_size_bytes);
   verb->footer(

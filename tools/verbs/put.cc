@@ -48,7 +48,7 @@ absl::StatusOr<ExitCode> PutEntry(Database& db, const Invocation& invocation, st
                                   std::string_view value, bool if_absent) {
   absl::StatusOr<WriteTransaction> txn = db.BeginWrite();
   if (!txn.ok()) return txn.status();
-  const absl::StatusOr<Keyspace> keyspace = txn->OpenOrCreateKeyspace(invocation.keyspace_name);
+  const absl::StatusOr<Keyspace> keyspace = txn->OpenOrCreateKeyspace(invocation.keyspace_name());
   if (!keyspace.ok()) return keyspace.status();
   if (if_absent) {
     const absl::StatusOr<bool> put = txn->PutIfAbsent(*keyspace, key, value);

@@ -61,18 +61,19 @@ absl::StatusOr<ExitCode> ScanRange(Invocation& invocation, const ScanArguments& 
 
 Verb AddScan(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<ScanArguments>();
-  CLI::App* verb =
-      AddVerb(app, "scan",
-              "Print the entries of a range in key order: key, tab, value, with control characters and "
-              "backslashes as \\HH",
-              invocation);
+  CLI::App* verb = AddVerb(app, "scan", "Print the entries of a range in key order", invocation);
   AddKeyRangeOptions(*verb, &arguments->range);
   verb->add_flag("--reverse", arguments->reverse, "From the last key to the first");
-  verb->add_option("--limit", arguments->limit, "No more than this many entries")->type_name("NUMBER");
+  verb->add_option("--limit", arguments->limit, "No more than this many entries")
+      ->type_name("NUMBER")
+      ->check(CLI::NonNegativeNumber);
   verb->add_flag("--keys-only", arguments->keys_only, "Without the values");
   AddKeyspaceOption(*verb, invocation);
   AddHexOption(*verb, invocation);
   AddJsonOption(*verb, invocation);
+  verb->footer(
+      "A line each: key, tab, value, with control characters and backslashes as \\HH; with --json an\n"
+      "object.");
   return {verb, [&invocation, arguments] { return ScanRange(invocation, *arguments); }};
 }
 
