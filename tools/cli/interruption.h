@@ -2,12 +2,10 @@
 #ifndef ESPALIER_TOOLS_CLI_INTERRUPTION_H_
 #define ESPALIER_TOOLS_CLI_INTERRUPTION_H_
 
-#include <csignal>
-
 namespace espalier::tools {
 
-// While it lives, the first of these signals only makes Interrupted() true; a second one ends the
-// process as usual. One at a time.
+// While one lives, the first of these signals only makes Interrupted() true; a second one ends the
+// process as usual. They nest: the outermost counts. One thread only.
 class InterruptionWatch {
  public:
   InterruptionWatch();
@@ -16,10 +14,6 @@ class InterruptionWatch {
   ~InterruptionWatch();
 
   bool Interrupted() const;
-
- private:
-  struct sigaction previous_interrupt_ {};
-  struct sigaction previous_terminate_ {};
 };
 
 }  // namespace espalier::tools

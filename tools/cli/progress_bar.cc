@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <utility>
 
@@ -33,6 +34,12 @@ int TerminalColumns() {
 void WriteToStandardError(std::string_view text) {
   // A terminal that takes no more is no reason to fail: the line is an ornament.
   [[maybe_unused]] const ssize_t count = write(STDERR_FILENO, text.data(), text.size());
+}
+
+// 4 s, 3:07 min, 1:02:33 h: more digits would only flicker.
+std::string TimeLeft(Seconds left) {
+  const double seconds = std::ceil(left.count());
+  return seconds < 100 ? absl::StrFormat("%.0f s", seconds) : FormatDuration(Seconds(seconds));
 }
 
 }  // namespace
@@ -81,7 +88,7 @@ std::string ProgressBar::Line(uint64_t done, uint64_t total,
   const double share = std::min(static_cast<double>(done) / static_cast<double>(total), 1.0);
   std::string figures = absl::StrFormat("%3.0f %%  %s", share * 100, rate_text);
   if (done > 0) {
-    figures += "  " + FormatDuration(Seconds(seconds * (1 - share) / share)) + " left";
+    figures += "  " + TimeLeft(Seconds(seconds * (1 - share) / share)) + " left";
   }
   const int free = columns - 1 - static_cast<int>(label_.size() + figures.size()) - 6;
   const int width = std::min(free, kWidestBar);

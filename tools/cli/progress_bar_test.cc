@@ -26,7 +26,7 @@ TEST(ProgressBarTest, ShowsShareRateAndTimeLeft) {
   bar.Update(25, 100);
   ASSERT_EQ(terminal.written.size(), 1u);
   EXPECT_EQ(terminal.written[0],
-            "\r\x1b[Kload  [##########..............................]   25 %  12.5/s  6.00 s left");
+            "\r\x1b[Kload  [##########..............................]   25 %  12.5/s  6 s left");
 }
 
 TEST(ProgressBarTest, QuickWorkShowsNothing) {

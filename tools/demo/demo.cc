@@ -1,5 +1,6 @@
 #include "tools/demo/demo.h"
 
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -7,6 +8,7 @@
 
 #include "espalier/database.h"
 #include "espalier/version.h"
+#include "tools/cli/interruption.h"
 #include "tools/cli/long_work.h"
 #include "tools/cli/stopwatch.h"
 #include "tools/demo/comparison.h"
@@ -81,14 +83,14 @@ absl::Status LoadPackage(Database& db, const Package& package, const Inventory& 
   return txn->Commit().status();
 }
 
-absl::Status Load(Database& db, const DemoInput& input, DemoReport& report) {
-  report.Section("Load them: a transaction a package, each path read, extended, written");
-  const uint64_t total = CountPaths(input.packages);
+absl::Status Load(Database& db, const std::vector<Package>& packages, const Inventory& inventory,
+                  DemoReport& report) {
+  const uint64_t total = CountPaths(packages);
   uint64_t loaded = 0;
   const Stopwatch stopwatch;
   LongWork work("load", ProgressBar::Unit::kItems);
-  for (const Package& package : input.packages) {
-    if (absl::Status status = LoadPackage(db, package, input.inventory); !status.ok()) return status;
+  for (const Package& package : packages) {
+    if (absl::Status status = LoadPackage(db, package, inventory); !status.ok()) return status;
     loaded += package.paths.size();
     if (!work.Step(loaded, total)) return LongWork::InterruptedError();
   }
@@ -96,14 +98,13 @@ absl::Status Load(Database& db, const DemoInput& input, DemoReport& report) {
   const absl::StatusOr<uint64_t> count = db.Count(db.default_keyspace());
   if (!count.ok()) return count.status();
   report.Rate("paths read and written", loaded, duration);
-  report.Figure("transactions", FormatCount(input.packages.size()));
+  report.Figure("transactions", FormatCount(packages.size()));
   report.Figure("entries", FormatCount(*count));
-  report.Check("as many entries as distinct paths", *count == input.inventory.size());
+  report.Check("as many entries as distinct paths", *count == inventory.size());
   return absl::OkStatus();
 }
 
 absl::Status TakeCheckpoint(Database& db, const Inventory& expected, DemoReport& report) {
-  report.Section("Checkpoint: make it durable");
   const Stopwatch stopwatch;
   if (absl::Status status = db.Checkpoint(); !status.ok()) return status;
   const Seconds duration = stopwatch.Elapsed();
@@ -118,7 +119,6 @@ absl::Status TakeCheckpoint(Database& db, const Inventory& expected, DemoReport&
 
 // Closes `db` and opens it again.
 absl::Status Reopen(std::optional<Database>& db, const Inventory& expected, DemoReport& report) {
-  report.Section("Close, open again, read everything");
   const std::string path = db->path();
   const Stopwatch closing;
   if (absl::Status status = db->Close(); !status.ok()) return status;
@@ -142,7 +142,6 @@ absl::Status Reopen(std::optional<Database>& db, const Inventory& expected, Demo
 }
 
 absl::Status VerifyFile(Database& db, const Inventory& expected, DemoReport& report) {
-  report.Section("Verify the whole file");
   const Stopwatch stopwatch;
   absl::StatusOr<VerifyReport> verified;
   {
@@ -161,28 +160,26 @@ absl::Status VerifyFile(Database& db, const Inventory& expected, DemoReport& rep
   return absl::OkStatus();
 }
 
-absl::Status RunSteps(std::optional<Database>& db, DemoInput& input, DemoReport& report) {
-  absl::Status status = Load(*db, input, report);
-  if (!status.ok()) return status;
-
-  report.Section("Read single paths");
-  status = ReadPoints(*db, input.inventory, report);
-  if (!status.ok()) return status;
-
-  report.Section("Read directories: prefixes, counts, positions");
-  status = ReadPrefixesAndCounts(*db, input.inventory, report);
-  if (!status.ok()) return status;
-
-  report.Section("Hold a snapshot while a writer goes on");
-  status = HoldSnapshotWhileWriting(*db, input.inventory, report);
-  if (!status.ok()) return status;
-
-  status = TakeCheckpoint(*db, input.inventory, report);
-  if (!status.ok()) return status;
-  status = Reopen(db, input.inventory, report);
-  if (!status.ok()) return status;
-  status = VerifyFile(*db, input.inventory, report);
-  if (!status.ok()) return status;
+absl::Status RunSteps(std::optional<Database>& db, Inventory& expected,
+                      const std::vector<Package>& packages, DemoReport& report) {
+  const std::pair<const char*, std::function<absl::Status()>> steps[] = {
+      {"Load them: a transaction a package, each path read, extended, written",
+       [&] { return Load(*db, packages, expected, report); }},
+      {"Read single paths", [&] { return ReadPoints(*db, expected, report); }},
+      {"Read directories: prefixes, counts, positions",
+       [&] { return ReadPrefixesAndCounts(*db, expected, report); }},
+      {"Hold a snapshot while a writer goes on",
+       [&] { return HoldSnapshotWhileWriting(*db, expected, report); }},
+      {"Checkpoint: make it durable", [&] { return TakeCheckpoint(*db, expected, report); }},
+      {"Close, open again, read everything", [&] { return Reopen(db, expected, report); }},
+      {"Verify the whole file", [&] { return VerifyFile(*db, expected, report); }}};
+  // Between the steps, so that an interrupted demo leaves no database behind.
+  const InterruptionWatch watch;
+  for (const auto& [title, step] : steps) {
+    report.Section(title);
+    if (absl::Status status = step(); !status.ok()) return status;
+    if (watch.Interrupted()) return LongWork::InterruptedError();
+  }
   return db->Close();
 }
 
@@ -199,7 +196,7 @@ absl::StatusOr<bool> RunDemo(const DemoOptions& options, Output& output) {
   absl::StatusOr<Database> created = Database::Open(options.database_path);
   if (!created.ok()) return created.status();
   std::optional<Database> db(*std::move(created));
-  if (absl::Status status = RunSteps(db, *input, report); !status.ok()) return status;
+  if (absl::Status status = RunSteps(db, input->inventory, input->packages, report); !status.ok()) return status;
   const bool passed = report.Verdict();
   output.Write("It took " + FormatDuration(stopwatch.Elapsed()) + ".\n");
   return passed;
