@@ -20,8 +20,8 @@ constexpr char kFooter[] =
     "espalier VERB --help tells more. Keys and values that begin with - come after --.\n"
     "Exit codes: 0 fine, 1 not found or differs, 2 usage, 3 corrupt, 4 I/O or environment.";
 
-// A closed standard descriptor would be given to the next file that is opened, and output would land
-// in the database.
+// A closed standard descriptor would be given to the next file that is opened, and output would
+// land in the database.
 void OccupyStandardDescriptors() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (fcntl(fd, F_GETFD) >= 0) continue;
@@ -62,7 +62,8 @@ const Verb* ParsedVerb(const std::vector<Verb>& verbs) {
 }
 
 // Help and version go to standard output; anything else that parsing throws is a usage error.
-ExitCode AfterParseError(const CLI::App& app, const CLI::ParseError& error, const Invocation& invocation) {
+ExitCode AfterParseError(const CLI::App& app, const CLI::ParseError& error,
+                         const Invocation& invocation) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
     app.exit(error);
     return ExitCode::kFine;
@@ -92,7 +93,8 @@ ExitCode Main(int argc, char** argv) {
                         .json = false,
                         .hex = false,
                         .output = Output(DescriptorSink(STDOUT_FILENO, "standard output"))};
-  CLI::App app("Espalier: an ordered, transactional key-value store in one memory-mapped file.", "espalier");
+  CLI::App app("Espalier: an ordered, transactional key-value store in one memory-mapped file.",
+               "espalier");
   app.set_version_flag("--version", std::string("espalier ") + VersionString());
   app.require_subcommand(1);
   app.get_formatter()->label("SUBCOMMAND", "VERB DATABASE [ARGUMENTS]");

@@ -16,7 +16,8 @@ absl::Status ChunkedWriter::SelectKeyspace(const std::string& name,
 
 absl::Status ChunkedWriter::Put(std::string_view key, std::string_view value) {
   if (key.empty() || key.size() > db_.MaxKeyBytes()) {
-    return absl::InvalidArgumentError("a key of " + std::to_string(key.size()) + " bytes; this database takes 1 to " +
+    return absl::InvalidArgumentError("a key of " + std::to_string(key.size()) +
+                                      " bytes; this database takes 1 to " +
                                       std::to_string(db_.MaxKeyBytes()));
   }
   if (absl::Status status = Begin(); !status.ok()) return status;

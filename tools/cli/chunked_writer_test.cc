@@ -82,7 +82,8 @@ TEST_F(ChunkedWriterTest, KeysThatCannotBeAreRefused) {
   ChunkedWriter writer(db_, {});
   ASSERT_TRUE(writer.SelectKeyspace("", {}).ok());
   EXPECT_TRUE(absl::IsInvalidArgument(writer.Put("", "value")));
-  EXPECT_TRUE(absl::IsInvalidArgument(writer.Put(std::string(db_.MaxKeyBytes() + 1, 'k'), "value")));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(writer.Put(std::string(db_.MaxKeyBytes() + 1, 'k'), "value")));
   EXPECT_TRUE(writer.Put(std::string(db_.MaxKeyBytes(), 'k'), "value").ok());
 }
 

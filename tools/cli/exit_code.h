@@ -17,8 +17,8 @@ enum class ExitCode : int {
 // What a failed call on an open database means. A reader that closed the pipe (kCancelled) is fine.
 ExitCode ExitCodeFor(const absl::Status& status);
 
-// The same status for a call whose failure always lies in the environment, damage excepted: a missing
-// database is not a missing key. The message stays.
+// The same status for a call whose failure always lies in the environment, damage excepted: a
+// missing database is not a missing key. The message stays.
 absl::Status AsEnvironmentError(const absl::Status& status);
 
 }  // namespace espalier::tools

@@ -42,7 +42,8 @@ absl::StatusOr<Database> OpenOrCreate(const Invocation& invocation, uint32_t pag
 absl::StatusOr<Keyspace> FindKeyspace(const Transaction& txn, const Invocation& invocation);
 
 // The bytes that an argument stands for: itself, or with --hex what its digits say.
-absl::StatusOr<std::string> BytesOfArgument(const Invocation& invocation, const std::string& argument);
+absl::StatusOr<std::string> BytesOfArgument(const Invocation& invocation,
+                                            const std::string& argument);
 
 }  // namespace espalier::tools
 

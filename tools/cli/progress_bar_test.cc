@@ -10,8 +10,8 @@ using std::chrono::milliseconds;
 // A terminal that records, on a clock that the test moves.
 struct FakeTerminal {
   ProgressTerminal Get() {
-    return {[this](std::string_view text) { written.emplace_back(text); }, [this] { return columns; },
-            [this] { return time; }};
+    return {[this](std::string_view text) { written.emplace_back(text); },
+            [this] { return columns; }, [this] { return time; }};
   }
 
   std::vector<std::string> written;
@@ -78,7 +78,8 @@ TEST(ProgressBarTest, NeverWiderThanTheTerminal) {
 TEST(ProgressBarTest, OddNumbersDoNoHarm) {
   FakeTerminal terminal;
   ProgressBar bar("check", ProgressBar::Unit::kItems, terminal.Get());
-  for (const auto& [done, total] : {std::pair<uint64_t, uint64_t>{0, 0}, {0, 10}, {20, 10}, {~0ull, ~0ull}}) {
+  for (const auto& [done, total] :
+       {std::pair<uint64_t, uint64_t>{0, 0}, {0, 10}, {20, 10}, {~0ull, ~0ull}}) {
     terminal.time += milliseconds(1'000);
     bar.Update(done, total);
   }

@@ -6,8 +6,8 @@
 namespace espalier::tools {
 namespace {
 
-// The length of the UTF-8 sequence at the start of `bytes`, 0 if there is none: no overlong forms, no
-// surrogates, nothing above U+10FFFF.
+// The length of the UTF-8 sequence at the start of `bytes`, 0 if there is none: no overlong forms,
+// no surrogates, nothing above U+10FFFF.
 size_t Utf8SequenceBytes(std::string_view bytes) {
   const auto at = [&](size_t i) { return static_cast<unsigned char>(bytes[i]); };
   const unsigned char first = at(0);

@@ -16,8 +16,8 @@ using Json = nlohmann::ordered_json;
 // backslashes as \HH.
 void AppendBytes(std::string_view bytes, bool hex, std::string* line);
 
-// Sets `name` to the bytes as a string, or with `hex` to their digits. Bytes that are not UTF-8, which
-// JSON strings cannot hold, become digits in a member `name`_hex instead.
+// Sets `name` to the bytes as a string, or with `hex` to their digits. Bytes that are not UTF-8,
+// which JSON strings cannot hold, become digits in a member `name`_hex instead.
 void SetBytes(const std::string& name, std::string_view bytes, bool hex, Json* object);
 
 // One line, for streams of objects; several indented ones for a single object.

@@ -25,7 +25,8 @@ CLI::App* AddVerb(CLI::App& app, const std::string& name, const std::string& des
 }
 
 void AddJsonOption(CLI::App& app, Invocation& invocation) {
-  app.add_flag("--json", invocation.json, "Write JSON; bytes that are not UTF-8 go into NAME_hex members");
+  app.add_flag("--json", invocation.json,
+               "Write JSON; bytes that are not UTF-8 go into NAME_hex members");
 }
 
 void AddHexOption(CLI::App& app, Invocation& invocation) {
@@ -34,7 +35,8 @@ void AddHexOption(CLI::App& app, Invocation& invocation) {
 
 void AddKeyspaceOption(CLI::App& app, Invocation& invocation, const std::string& description) {
   app.add_option_function<std::string>(
-         "--keyspace", [&invocation](const std::string& name) { invocation.keyspace_argument = name; },
+         "--keyspace",
+         [&invocation](const std::string& name) { invocation.keyspace_argument = name; },
          description)
       ->type_name("NAME");
 }

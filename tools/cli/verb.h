@@ -17,8 +17,8 @@ namespace espalier::tools {
 
 struct Verb {
   CLI::App* app;
-  // Runs after the options were read. A status is reported on standard error and decides the exit code
-  // (ExitCodeFor); an exit code means that whatever there was to say was said.
+  // Runs after the options were read. A status is reported on standard error and decides the exit
+  // code (ExitCodeFor); an exit code means that whatever there was to say was said.
   std::function<absl::StatusOr<ExitCode>()> run;
 };
 
@@ -42,7 +42,8 @@ struct KeyRangeArguments {
   bool any() const { return prefix || from || to; }
 };
 void AddKeyRangeOptions(CLI::App& app, KeyRangeArguments* arguments);
-absl::StatusOr<KeyRange> ToKeyRange(const Invocation& invocation, const KeyRangeArguments& arguments);
+absl::StatusOr<KeyRange> ToKeyRange(const Invocation& invocation,
+                                    const KeyRangeArguments& arguments);
 
 }  // namespace espalier::tools
 

@@ -10,8 +10,8 @@
 
 namespace espalier::tools {
 
-// Reads the whole keyspace in key order. The number of keys that are missing, too many, or have another
-// value than in `expected`.
+// Reads the whole keyspace in key order. The number of keys that are missing, too many, or have
+// another value than in `expected`.
 absl::StatusOr<uint64_t> CountDifferences(const Transaction& txn, const Keyspace& keyspace,
                                           const Inventory& expected);
 

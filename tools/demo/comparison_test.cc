@@ -26,7 +26,8 @@ TEST(ComparisonTest, EveryKindOfDifferenceCounts) {
 }
 
 TEST(ComparisonTest, PrefixesAreHalfOpenRanges) {
-  const Inventory inventory = {{"/a", ""}, {"/a/", ""}, {"/a/x", ""}, {"/a0", ""}, {"\xff", ""}, {"\xff\xff", ""}};
+  const Inventory inventory = {{"/a", ""},  {"/a/", ""},  {"/a/x", ""},
+                               {"/a0", ""}, {"\xff", ""}, {"\xff\xff", ""}};
   const auto count = [&](std::string_view prefix) {
     const InventoryRange range = WithPrefix(inventory, prefix);
     return std::distance(range.begin, range.end);

@@ -113,7 +113,8 @@ absl::Status TakeCheckpoint(Database& db, const Inventory& expected, DemoReport&
   report.Figure("checkpoint", FormatDuration(duration));
   report.Figure("file", FormatBytes(stats->file_bytes),
                 "for " + FormatBytes(CountBytes(expected)) + " of keys and values");
-  report.Check("the newest version is the durable one", stats->checkpoint_version == stats->newest_version);
+  report.Check("the newest version is the durable one",
+               stats->checkpoint_version == stats->newest_version);
   return absl::OkStatus();
 }
 
@@ -196,7 +197,8 @@ absl::StatusOr<bool> RunDemo(const DemoOptions& options, Output& output) {
   absl::StatusOr<Database> created = Database::Open(options.database_path);
   if (!created.ok()) return created.status();
   std::optional<Database> db(*std::move(created));
-  if (absl::Status status = RunSteps(db, input->inventory, input->packages, report); !status.ok()) return status;
+  if (absl::Status status = RunSteps(db, input->inventory, input->packages, report); !status.ok())
+    return status;
   const bool passed = report.Verdict();
   output.Write("It took " + FormatDuration(stopwatch.Elapsed()) + ".\n");
   return passed;

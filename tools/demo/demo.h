@@ -10,8 +10,8 @@
 namespace espalier::tools {
 
 struct DemoOptions {
-  std::string database_path;      // where there is no file yet
-  std::string package_lists;      // dpkg's directory of NAME.list files
+  std::string database_path;  // where there is no file yet
+  std::string package_lists;  // dpkg's directory of NAME.list files
 };
 
 // Prints what it does as it goes. True when every check passed; a status when it could not go on.

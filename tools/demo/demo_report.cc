@@ -16,7 +16,8 @@ void DemoReport::Section(const std::string& text) {
   Line(absl::StrFormat("\n%d. %s", ++sections_, text));
 }
 
-void DemoReport::Figure(const std::string& name, const std::string& figure, const std::string& note) {
+void DemoReport::Figure(const std::string& name, const std::string& figure,
+                        const std::string& note) {
   std::string line = absl::StrFormat("   %-36s %12s", name, figure);
   if (!note.empty()) line += "   " + note;
   Line(line);

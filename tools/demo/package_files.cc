@@ -22,7 +22,8 @@ absl::StatusOr<std::vector<std::filesystem::path>> FindLists(const std::string& 
   }
   if (error) return absl::UnavailableError(directory + ": " + error.message());
   if (lists.empty()) {
-    return absl::UnavailableError(directory + ": no package lists (*.list); is this a Debian system?");
+    return absl::UnavailableError(directory +
+                                  ": no package lists (*.list); is this a Debian system?");
   }
   std::sort(lists.begin(), lists.end());
   return lists;

@@ -18,8 +18,8 @@ struct Package {
   std::vector<std::string> paths;
 };
 
-// Reads every NAME.list in `directory`, in name order. kUnavailable when there is none or one cannot be
-// read.
+// Reads every NAME.list in `directory`, in name order. kUnavailable when there is none or one
+// cannot be read.
 absl::StatusOr<std::vector<Package>> ReadPackageLists(const std::string& directory);
 
 // What a path has to its name: its lstat size in bytes, or "missing".
@@ -34,8 +34,8 @@ std::string WithOwner(std::optional<std::string_view> value, std::string_view ow
 // What the database must hold after the load, put together without it: path to value.
 using Inventory = std::map<std::string, std::string, std::less<>>;
 
-// Calls lstat for every path. `step` is told how many paths are done; returning false ends the work,
-// and the inventory is then incomplete.
+// Calls lstat for every path. `step` is told how many paths are done; returning false ends the
+// work, and the inventory is then incomplete.
 Inventory TakeInventory(const std::vector<Package>& packages,
                         const std::function<bool(uint64_t done, uint64_t total)>& step);
 

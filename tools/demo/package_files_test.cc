@@ -41,7 +41,8 @@ TEST_F(PackageFilesTest, WithoutListsThereIsAClearError) {
   const absl::Status empty = ReadPackageLists(directory_).status();
   EXPECT_EQ(empty.code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(empty.message().find("no package lists"), absl::string_view::npos);
-  EXPECT_EQ(ReadPackageLists(directory_ + "/absent").status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReadPackageLists(directory_ + "/absent").status().code(),
+            absl::StatusCode::kUnavailable);
 }
 
 TEST_F(PackageFilesTest, SizesComeFromLstat) {
@@ -60,8 +61,8 @@ TEST_F(PackageFilesTest, AddingOwnersOneByOneGivesTheWholeValue) {
 TEST_F(PackageFilesTest, TheInventoryHasEveryOwner) {
   Write("five", "12345");
   const std::string five = directory_ + "/five";
-  const Inventory inventory = TakeInventory(
-      {{"one", {five, "/no such"}}, {"two", {five}}}, [](uint64_t, uint64_t) { return true; });
+  const Inventory inventory = TakeInventory({{"one", {five, "/no such"}}, {"two", {five}}},
+                                            [](uint64_t, uint64_t) { return true; });
   EXPECT_EQ(inventory, (Inventory{{"/no such", "one\tmissing"}, {five, "one, two\t5"}}));
 }
 

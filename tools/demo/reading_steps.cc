@@ -60,8 +60,9 @@ absl::Status MultiGetAll(const Transaction& txn, const Keyspace& keyspace, const
   return absl::OkStatus();
 }
 
-absl::Status GetAbsentKeys(const Transaction& txn, const Keyspace& keyspace, const Expected& entries,
-                           const Inventory& inventory, DemoReport& report) {
+absl::Status GetAbsentKeys(const Transaction& txn, const Keyspace& keyspace,
+                           const Expected& entries, const Inventory& inventory,
+                           DemoReport& report) {
   uint64_t asked = 0;
   uint64_t found = 0;
   const Stopwatch stopwatch;
@@ -82,7 +83,8 @@ absl::Status GetAbsentKeys(const Transaction& txn, const Keyspace& keyspace, con
 std::vector<std::string> Directories(const Inventory& inventory) {
   std::set<std::string> directories;
   for (const auto& [path, value] : inventory) {
-    for (size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    for (size_t slash = path.find('/'); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
       directories.insert(path.substr(0, slash + 1));
     }
   }
@@ -90,8 +92,8 @@ std::vector<std::string> Directories(const Inventory& inventory) {
 }
 
 absl::Status CountDirectories(const Transaction& txn, const Keyspace& keyspace,
-                              const std::vector<std::string>& directories, const Inventory& inventory,
-                              DemoReport& report) {
+                              const std::vector<std::string>& directories,
+                              const Inventory& inventory, DemoReport& report) {
   std::vector<uint64_t> counts;
   const Stopwatch stopwatch;
   for (const std::string& directory : directories) {
@@ -143,13 +145,14 @@ absl::StatusOr<uint64_t> ScanDirectory(const Transaction& txn, const Keyspace& k
 }
 
 absl::Status ScanDirectories(const Transaction& txn, const Keyspace& keyspace,
-                             const std::vector<std::string>& directories, const Inventory& inventory,
-                             DemoReport& report) {
+                             const std::vector<std::string>& directories,
+                             const Inventory& inventory, DemoReport& report) {
   uint64_t read = 0;
   uint64_t wrong = 0;
   const Stopwatch stopwatch;
   for (const std::string& directory : directories) {
-    const absl::StatusOr<uint64_t> entries = ScanDirectory(txn, keyspace, directory, inventory, wrong);
+    const absl::StatusOr<uint64_t> entries =
+        ScanDirectory(txn, keyspace, directory, inventory, wrong);
     if (!entries.ok()) return entries.status();
     read += *entries;
   }
@@ -158,8 +161,8 @@ absl::Status ScanDirectories(const Transaction& txn, const Keyspace& keyspace,
   return absl::OkStatus();
 }
 
-absl::Status SelectAndRank(const Transaction& txn, const Keyspace& keyspace, const Inventory& inventory,
-                           DemoReport& report) {
+absl::Status SelectAndRank(const Transaction& txn, const Keyspace& keyspace,
+                           const Inventory& inventory, DemoReport& report) {
   uint64_t index = 0;
   uint64_t wrong = 0;
   const Stopwatch stopwatch;
@@ -184,7 +187,8 @@ absl::Status ReadPoints(Database& db, const Inventory& expected, DemoReport& rep
   const Keyspace keyspace = db.default_keyspace();
   const Expected entries = Shuffled(expected);
   if (absl::Status status = GetEach(*txn, keyspace, entries, report); !status.ok()) return status;
-  if (absl::Status status = MultiGetAll(*txn, keyspace, entries, report); !status.ok()) return status;
+  if (absl::Status status = MultiGetAll(*txn, keyspace, entries, report); !status.ok())
+    return status;
   return GetAbsentKeys(*txn, keyspace, entries, expected, report);
 }
 

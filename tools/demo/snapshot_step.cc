@@ -49,7 +49,8 @@ absl::Status PutAll(Database& db, const Plan& plan, Written& written) {
     absl::StatusOr<WriteTransaction> txn = db.BeginWrite();
     if (!txn.ok()) return txn.status();
     for (uint64_t i = 0; i < kChangesPerTransaction && next < plan.puts.size(); ++i, ++next) {
-      absl::Status status = txn->Put(db.default_keyspace(), plan.puts[next].first, plan.puts[next].second);
+      absl::Status status =
+          txn->Put(db.default_keyspace(), plan.puts[next].first, plan.puts[next].second);
       if (!status.ok()) return status;
     }
     const absl::StatusOr<CommitToken> token = txn->Commit();
@@ -83,9 +84,9 @@ Written CarryOut(Database& db, const Plan& plan) {
 }
 
 // Reads the whole snapshot again and again while `writing`, and once after; the number of passes.
-absl::StatusOr<uint64_t> ReadWhile(const std::atomic<bool>& writing, const ReadTransaction& snapshot,
-                                   const Keyspace& keyspace, const Inventory& expected,
-                                   uint64_t& differences) {
+absl::StatusOr<uint64_t> ReadWhile(const std::atomic<bool>& writing,
+                                   const ReadTransaction& snapshot, const Keyspace& keyspace,
+                                   const Inventory& expected, uint64_t& differences) {
   for (uint64_t passes = 1;; ++passes) {
     const bool last = !writing;
     const absl::StatusOr<uint64_t> found = CountDifferences(snapshot, keyspace, expected);
@@ -135,10 +136,12 @@ absl::Status HoldSnapshotWhileWriting(Database& db, Inventory& expected, DemoRep
   report.Rate("values changed meanwhile", written.changes, written.duration);
   report.Figure("transactions", FormatCount(written.commits));
   report.Figure("paths deleted with one call", FormatCount(written.deleted), kDeletedPrefix);
-  report.Figure("whole snapshot read meanwhile", FormatCount(*passes), *passes == 1 ? "time" : "times");
+  report.Figure("whole snapshot read meanwhile", FormatCount(*passes),
+                *passes == 1 ? "time" : "times");
   report.Figure("pinned by the snapshot", FormatBytes(PinnedBytes(db)));
-  report.Check("the snapshot saw none of it, " + FormatPlural(expected.size(), "path") + " each time",
-               differences == 0);
+  report.Check(
+      "the snapshot saw none of it, " + FormatPlural(expected.size(), "path") + " each time",
+      differences == 0);
   snapshot->End();
 
   ApplyPlan(plan, expected);

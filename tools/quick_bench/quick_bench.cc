@@ -71,7 +71,8 @@ class QuickBench {
   // Called after each operation.
   absl::Status Count() {
     BenchRow& row = rows_.back();
-    if (++row.operations % kStepInterval == 0 && !step_(row.name, row.operations, options_.entries)) {
+    if (++row.operations % kStepInterval == 0 &&
+        !step_(row.name, row.operations, options_.entries)) {
       return absl::AbortedError("interrupted");
     }
     return absl::OkStatus();
@@ -104,17 +105,19 @@ class QuickBench {
   absl::Status AppendSorted() {
     absl::StatusOr<Keyspace> keyspace = db_.OpenOrCreateKeyspace("sorted");
     if (!keyspace.ok()) return keyspace.status();
-    return Write(options_.entries, kPutsPerTransaction, [&](WriteTransaction& txn, uint64_t number) {
-      std::string key = std::to_string(number);
-      key.insert(0, kKeyBytes - key.size(), '0');
-      return txn.Append(*keyspace, key, value_);
-    });
+    return Write(options_.entries, kPutsPerTransaction,
+                 [&](WriteTransaction& txn, uint64_t number) {
+                   std::string key = std::to_string(number);
+                   key.insert(0, kKeyBytes - key.size(), '0');
+                   return txn.Append(*keyspace, key, value_);
+                 });
   }
 
   absl::Status PutRandom() {
-    return Write(options_.entries, kPutsPerTransaction, [&](WriteTransaction& txn, uint64_t number) {
-      return txn.Put(db_.default_keyspace(), Key(number).view(), value_);
-    });
+    return Write(options_.entries, kPutsPerTransaction,
+                 [&](WriteTransaction& txn, uint64_t number) {
+                   return txn.Put(db_.default_keyspace(), Key(number).view(), value_);
+                 });
   }
 
   // Of existing keys, in another order than that in which they came.

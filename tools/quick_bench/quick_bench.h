@@ -28,8 +28,8 @@ struct BenchRow {
 // Told before each row, and as it goes; returning false ends the run with kAborted.
 using BenchStep = std::function<bool(const std::string& row, uint64_t done, uint64_t total)>;
 
-// Runs every row on `db`, which must be empty. Keys have 16 bytes, in random order unless the row says
-// otherwise. kInternal when the database gives a wrong answer.
+// Runs every row on `db`, which must be empty. Keys have 16 bytes, in random order unless the row
+// says otherwise. kInternal when the database gives a wrong answer.
 absl::StatusOr<std::vector<BenchRow>> RunQuickBench(Database& db, const BenchOptions& options,
                                                     const BenchStep& step);
 

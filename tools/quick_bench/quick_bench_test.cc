@@ -26,8 +26,9 @@ TEST(QuickBenchTest, MayBeInterruptedAnywhere) {
   for (int steps = 0; steps < 20; ++steps) {
     Database db = *Database::OpenInMemory();
     int left = steps;
-    const auto rows = RunQuickBench(db, {.entries = 1'000, .value_bytes = 10},
-                                    [&](const std::string&, uint64_t, uint64_t) { return left-- > 0; });
+    const auto rows =
+        RunQuickBench(db, {.entries = 1'000, .value_bytes = 10},
+                      [&](const std::string&, uint64_t, uint64_t) { return left-- > 0; });
     EXPECT_TRUE(rows.ok() || absl::IsAborted(rows.status()));
     EXPECT_TRUE(db.Close().ok());
   }

@@ -19,8 +19,9 @@ struct Call {
 
 // Every verb that works on an existing database.
 std::vector<Call> AllCalls(const std::string& target) {
-  return {{"get", {"key 1"}}, {"scan", {}},  {"count", {}}, {"dump", {}},   {"dump", {"--salvage"}},
-          {"stat", {}},       {"check", {}}, {"del", {"key 1"}}, {"compact", {}}, {"copy", {target}}};
+  return {{"get", {"key 1"}},      {"scan", {}},      {"count", {}}, {"dump", {}},
+          {"dump", {"--salvage"}}, {"stat", {}},      {"check", {}}, {"del", {"key 1"}},
+          {"compact", {}},         {"copy", {target}}};
 }
 
 class ErrorsTest : public ScratchTest {
@@ -92,11 +93,12 @@ TEST_F(ErrorsTest, ASecondProcessIsRefused) {
 }
 
 TEST_F(ErrorsTest, UsageErrorsSayWhereToLook) {
-  for (const char* verb : {"put", "get", "del", "scan", "count", "load", "dump", "stat", "check", "compact",
-                           "copy", "bench"}) {
+  for (const char* verb : {"put", "get", "del", "scan", "count", "load", "dump", "stat", "check",
+                           "compact", "copy", "bench"}) {
     const ProgramResult result = RunEspalier({verb});
     EXPECT_EQ(result.exit_code, 2) << verb;
-    EXPECT_NE(result.errors.find(std::string("espalier: ") + verb + ": DATABASE"), std::string::npos)
+    EXPECT_NE(result.errors.find(std::string("espalier: ") + verb + ": DATABASE"),
+              std::string::npos)
         << result.errors;
     EXPECT_NE(result.errors.find("--help"), std::string::npos);
     EXPECT_EQ(RunEspalier({verb, Path("db.esp"), "--no-such-option"}).exit_code, 2) << verb;
@@ -149,7 +151,8 @@ TEST_F(ErrorsTest, OutputThatCannotBeWrittenIsAnError) {
   const std::string command = EspalierBinary() + " scan " + Path("db.esp");
   const ProgramResult full = RunShell(command + " > /dev/full");
   EXPECT_EQ(full.exit_code, 4);
-  EXPECT_NE(full.errors.find("espalier: scan: standard output: write: No space left"), std::string::npos);
+  EXPECT_NE(full.errors.find("espalier: scan: standard output: write: No space left"),
+            std::string::npos);
   const ProgramResult closed = RunShell(command + " >&-");
   EXPECT_EQ(closed.exit_code, 4);
   EXPECT_NE(closed.errors.find("standard output: write:"), std::string::npos) << closed.errors;
@@ -159,7 +162,8 @@ TEST_F(ErrorsTest, AReaderThatHasEnoughIsNoError) {
   Fill();
   const std::string database = Path("db.esp");
   for (const char* verb : {"scan", "dump"}) {
-    const ProgramResult result = RunShell("set -o pipefail; " + EspalierBinary() + " " + verb + " " + database + " | head -n 1");
+    const ProgramResult result = RunShell("set -o pipefail; " + EspalierBinary() + " " + verb +
+                                          " " + database + " | head -n 1");
     EXPECT_EQ(result.exit_code, 0) << result.errors;
     EXPECT_EQ(result.errors, "");
   }

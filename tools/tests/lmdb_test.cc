@@ -1,4 +1,5 @@
-// Espalier's dump and load against mdb_load and mdb_dump of Debian's lmdb-utils, in both directions.
+// Espalier's dump and load against mdb_load and mdb_dump of Debian's lmdb-utils, in both
+// directions.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -7,9 +8,9 @@
 #include <vector>
 
 #include "espalier/database.h"
-#include "tools/text/dump_reader.h"
 #include "tools/tests/program.h"
 #include "tools/tests/scratch.h"
+#include "tools/text/dump_reader.h"
 
 namespace espalier::tools {
 namespace {
@@ -19,8 +20,8 @@ constexpr size_t kLmdbKeyBytes = 511;
 using Entries = std::map<std::string, std::string>;
 using Keyspaces = std::map<std::string, Entries>;
 
-// Keys that LMDB can hold and values of all kinds. The seed is fixed: the cases are listed first and
-// the random ones only fill up.
+// Keys that LMDB can hold and values of all kinds. The seed is fixed: the cases are listed first
+// and the random ones only fill up.
 Entries AwkwardEntries(uint32_t seed) {
   Entries entries = {{std::string(1, '\0'), ""},
                      {"empty", ""},
@@ -65,7 +66,8 @@ class LmdbTest : public ScratchTest {
     return entries;
   }
 
-  // What mdb_dump says is in an LMDB database, bytevalue only: with -p it does not escape backslashes.
+  // What mdb_dump says is in an LMDB database, bytevalue only: with -p it does not escape
+  // backslashes.
   Entries InLmdb(const std::string& database) {
     std::vector<std::string> command = {"mdb_dump", "-n"};
     if (!database.empty()) command.insert(command.end(), {"-s", database});
@@ -96,7 +98,8 @@ class LmdbTest : public ScratchTest {
 };
 
 TEST_F(LmdbTest, MdbLoadReadsWhatDumpWrites) {
-  const Keyspaces keyspaces = {{"", AwkwardEntries(1)}, {"one", AwkwardEntries(2)}, {"two", {{"k", "v"}}}};
+  const Keyspaces keyspaces = {
+      {"", AwkwardEntries(1)}, {"one", AwkwardEntries(2)}, {"two", {{"k", "v"}}}};
   Store(keyspaces);
   for (const std::vector<std::string>& options : {std::vector<std::string>{}, {"--print"}}) {
     const ProgramResult loaded = DumpIntoLmdb(options);
@@ -147,7 +150,8 @@ TEST_F(LmdbTest, LoadReadsThePrintFormatOfMdbDump) {
   EXPECT_TRUE(Stored("") == entries);
 }
 
-// Long keys that share a prefix and values that compress: the file is far smaller than what LMDB needs.
+// Long keys that share a prefix and values that compress: the file is far smaller than what LMDB
+// needs.
 TEST_F(LmdbTest, TheMapSizeIsSufficient) {
   Keyspaces keyspaces;
   for (int i = 0; i < 8'000; ++i) {
@@ -173,12 +177,15 @@ TEST_F(LmdbTest, SalvagedTextLoadsToo) {
 
 TEST_F(LmdbTest, SeveralValuesAKeyAreRefusedByName) {
   const std::string text =
-      "VERSION=3\nformat=bytevalue\ndatabase=d\ntype=btree\ndupsort=1\nHEADER=END\n 61\n 62\n 61\n 63\nDATA=END\n";
+      "VERSION=3\nformat=bytevalue\ndatabase=d\ntype=btree\ndupsort=1\nHEADER=END\n 61\n 62\n 61\n "
+      "63\nDATA=END\n";
   // mdb_load forgets the flags of the first section; the second one counts.
-  ASSERT_EQ(RunProgram({"mdb_load", "-n", Path("lmdb")},
-                       "VERSION=3\nformat=bytevalue\ndatabase=first\ntype=btree\nHEADER=END\nDATA=END\n" + text)
-                .exit_code,
-            0);
+  ASSERT_EQ(
+      RunProgram(
+          {"mdb_load", "-n", Path("lmdb")},
+          "VERSION=3\nformat=bytevalue\ndatabase=first\ntype=btree\nHEADER=END\nDATA=END\n" + text)
+          .exit_code,
+      0);
   const std::string dumped = RunProgram({"mdb_dump", "-n", "-a", Path("lmdb")}).output;
   ASSERT_NE(dumped.find("duplicates=1"), std::string::npos) << dumped;
   const ProgramResult loaded = RunEspalier({"load", Path("db.esp")}, dumped);

@@ -41,7 +41,9 @@ TEST_F(LoadTest, DumpLoadsToTheSame) {
     for (int i = 0; i < 3'000; ++i) {
       std::string key = "key " + std::to_string(i * 7919 % 3'000);
       for (int byte = 0; byte < i % 5; ++byte) key += static_cast<char>(i >> byte);
-      ASSERT_TRUE(txn.Put(db.default_keyspace(), key, std::string(static_cast<size_t>(i % 300), '\\')).ok());
+      ASSERT_TRUE(
+          txn.Put(db.default_keyspace(), key, std::string(static_cast<size_t>(i % 300), '\\'))
+              .ok());
       ASSERT_TRUE(txn.Put(compressed, key, std::string(static_cast<size_t>(i), 'c')).ok());
       ASSERT_TRUE(txn.Put(strange, key, "\n").ok());
     }
@@ -113,8 +115,10 @@ TEST_F(LoadTest, SectionsGoToTheirKeyspaces) {
 TEST_F(LoadTest, AFailureSaysAtWhichLineAndKeepsWholeChunks) {
   const ProgramResult malformed = Load(std::string(kHeader) + " a\n 1\n b\n \\x\n" + kEnd);
   EXPECT_EQ(malformed.exit_code, 2);
-  EXPECT_NE(malformed.errors.find("espalier: load: line 8: bad escape"), std::string::npos) << malformed.errors;
-  EXPECT_NE(malformed.errors.find("(0 entries before it stay loaded)"), std::string::npos) << malformed.errors;
+  EXPECT_NE(malformed.errors.find("espalier: load: line 8: bad escape"), std::string::npos)
+      << malformed.errors;
+  EXPECT_NE(malformed.errors.find("(0 entries before it stay loaded)"), std::string::npos)
+      << malformed.errors;
   EXPECT_EQ(Scan(), "");
 
   const ProgramResult key = Load(std::string(kHeader) + " \n 1\n" + kEnd);
@@ -132,8 +136,8 @@ TEST_F(LoadTest, AFailureSaysAtWhichLineAndKeepsWholeChunks) {
 }
 
 TEST_F(LoadTest, DuplicatesAreRefusedByName) {
-  const ProgramResult result =
-      Load("VERSION=3\nformat=bytevalue\nduplicates=1\ndupsort=1\nHEADER=END\n 61\n 62\nDATA=END\n");
+  const ProgramResult result = Load(
+      "VERSION=3\nformat=bytevalue\nduplicates=1\ndupsort=1\nHEADER=END\n 61\n 62\nDATA=END\n");
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_NE(result.errors.find("line 3: duplicates=1: "), std::string::npos) << result.errors;
 }

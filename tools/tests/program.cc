@@ -17,7 +17,8 @@ namespace {
   const int input = open((files + ".in").c_str(), O_RDONLY);
   const int output = open((files + ".out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   const int errors = open((files + ".err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(errors, STDERR_FILENO) < 0) {
+  if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+      dup2(errors, STDERR_FILENO) < 0) {
     std::_Exit(126);
   }
   for (const int fd : {input, output, errors}) close(fd);
@@ -32,15 +33,17 @@ namespace {
 
 ProgramResult RunProgram(const std::vector<std::string>& command, std::string_view input) {
   static int runs = 0;
-  const std::string files = testing::TempDir() + "run-" + std::to_string(getpid()) + "-" + std::to_string(++runs);
+  const std::string files =
+      testing::TempDir() + "run-" + std::to_string(getpid()) + "-" + std::to_string(++runs);
   WriteFile(files + ".in", input);
   const pid_t child = fork();
   if (child == 0) Become(command, files);
   int status = 0;
   EXPECT_EQ(waitpid(child, &status, 0), child);
-  ProgramResult result{.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-                       .output = ReadFile(files + ".out"),
-                       .errors = ReadFile(files + ".err")};
+  ProgramResult result{
+      .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+      .output = ReadFile(files + ".out"),
+      .errors = ReadFile(files + ".err")};
   for (const char* suffix : {".in", ".out", ".err"}) unlink((files + suffix).c_str());
   return result;
 }

@@ -171,7 +171,8 @@ TEST_F(VerbsTest, CompactShrinksTheFile) {
     Database db = *Database::Open(Path("db.esp"));
     WriteTransaction txn = *db.BeginWrite();
     for (int i = 0; i < 20'000; ++i) {
-      ASSERT_TRUE(txn.Put(db.default_keyspace(), "key " + std::to_string(i), std::string(200, 'v')).ok());
+      ASSERT_TRUE(
+          txn.Put(db.default_keyspace(), "key " + std::to_string(i), std::string(200, 'v')).ok());
     }
     ASSERT_TRUE(txn.Commit().ok());
     ASSERT_TRUE(db.Close().ok());
@@ -210,24 +211,29 @@ TEST_F(VerbsTest, DemoChecksEverything) {
   std::filesystem::create_directory(Path("lists"));
   WriteFile(Path("lists/one.list"), "/.\n/etc\n/usr/share/doc/one\n");
   WriteFile(Path("lists/two.list"), "/.\n/usr/share/doc/two\n/no/such/file\n");
-  const std::vector<std::string> command = {"demo", "--package-lists", Path("lists"), "--directory", Path("")};
+  const std::vector<std::string> command = {"demo", "--package-lists", Path("lists"), "--directory",
+                                            Path("")};
   const ProgramResult result = RunEspalier(command);
   EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
   EXPECT_NE(result.output.find("checks passed."), std::string::npos) << result.output;
   EXPECT_EQ(result.errors, "");
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Path("")), {}), 1) << "only the lists stay";
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Path("")), {}), 1)
+      << "only the lists stay";
   ExpectFailure(RunEspalier({"demo", "--directory", Path("absent")}), 4, "absent");
-  EXPECT_EQ(RunEspalier({"demo", "--package-lists", Path("absent"), "--directory", Path("")}).exit_code, 4);
+  EXPECT_EQ(
+      RunEspalier({"demo", "--package-lists", Path("absent"), "--directory", Path("")}).exit_code,
+      4);
 }
 
 TEST_F(VerbsTest, HelpIsThereForEveryVerb) {
   EXPECT_EQ(RunEspalier({"--help"}).exit_code, 0);
   EXPECT_EQ(RunEspalier({"--version"}).exit_code, 0);
-  for (const char* verb : {"put", "get", "del", "scan", "count", "load", "dump", "stat", "check", "compact",
-                           "copy", "bench", "demo"}) {
+  for (const char* verb : {"put", "get", "del", "scan", "count", "load", "dump", "stat", "check",
+                           "compact", "copy", "bench", "demo"}) {
     const ProgramResult result = RunEspalier({verb, "--help"});
     EXPECT_EQ(result.exit_code, 0) << verb;
-    EXPECT_NE(result.output.find(std::string("espalier ") + verb), std::string::npos) << result.output;
+    EXPECT_NE(result.output.find(std::string("espalier ") + verb), std::string::npos)
+        << result.output;
   }
 }
 

@@ -88,7 +88,8 @@ absl::Status DumpReader::Keyword(std::string_view name, std::string_view value) 
       return Malformed("unknown format " + Excerpt(value) + "; bytevalue and print are known");
     }
   } else if (name == "type") {
-    if (value != "btree") return Malformed("unknown type " + Excerpt(value) + "; only btree is known");
+    if (value != "btree")
+      return Malformed("unknown type " + Excerpt(value) + "; only btree is known");
   } else if (name == "database") {
     header_.keyspace = value;
   } else if (name == "database_escaped") {

@@ -18,8 +18,8 @@
 namespace espalier::tools {
 
 // Stricter than mdb_load, which takes a stream that breaks off for a whole one: here the end of the
-// input before DATA=END is an error. All errors in the text are kInvalidArgument and say "line N"; the
-// source's errors come through as they are.
+// input before DATA=END is an error. All errors in the text are kInvalidArgument and say "line N";
+// the source's errors come through as they are.
 class DumpReader {
  public:
   explicit DumpReader(LineReader& lines) : lines_(lines) {}
@@ -32,7 +32,7 @@ class DumpReader {
 
   // Reads the next key and value of the section; false at its end.
   absl::StatusOr<bool> NextEntry();
-  std::string_view key() const { return key_; }      // both valid until the next call
+  std::string_view key() const { return key_; }  // both valid until the next call
   std::string_view value() const { return value_; }
 
  private:

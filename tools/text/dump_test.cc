@@ -86,7 +86,8 @@ std::vector<std::pair<std::string, std::string>> AwkwardEntries() {
       {"z", std::string(100'000, '\xff')},
       {"zz", std::string(16'384, 'a') + std::string(16'384, '\n') + "end"}};
   for (int byte = 0; byte < 256; ++byte) {
-    entries.emplace_back(std::string("b") + static_cast<char>(byte), all.substr(static_cast<size_t>(byte)));
+    entries.emplace_back(std::string("b") + static_cast<char>(byte),
+                         all.substr(static_cast<size_t>(byte)));
   }
   return entries;
 }
@@ -160,7 +161,8 @@ TEST(DumpTest, MalformedInputIsRefusedWithItsLine) {
       {"VERSION=3\nno equals sign\n", "line 2: expected a header line"},
       {"VERSION=3\n 61\n", "line 2: expected a header line"},
       {"VERSION=3\ncompress_values_from_bytes=x\n", "line 2: bad number"},
-      {"VERSION=3\ndatabase=a\\x\ndatabase_escaped=1\nHEADER=END\n", "line 4: bad escape in the database"},
+      {"VERSION=3\ndatabase=a\\x\ndatabase_escaped=1\nHEADER=END\n",
+       "line 4: bad escape in the database"},
       {header, "line 4: the input ends before DATA=END"},
       {header + " 61\n 62\n", "line 6: the input ends before DATA=END"},
       {header + " 61\n", "line 5: a key without a value"},

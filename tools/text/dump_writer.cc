@@ -45,7 +45,8 @@ void DumpWriter::BeginSection(const DumpHeader& header) {
   text += "mapsize=" + std::to_string(map_size_bytes_) + "\n";
   text += "maxreaders=126\n";
   if (header.compress_values_from_bytes != 0) {
-    text += "compress_values_from_bytes=" + std::to_string(header.compress_values_from_bytes) + "\n";
+    text +=
+        "compress_values_from_bytes=" + std::to_string(header.compress_values_from_bytes) + "\n";
   }
   text += "HEADER=END\n";
   output_.Write(text);
@@ -79,7 +80,8 @@ void DumpWriter::WriteLine(std::string_view bytes) {
 uint64_t LmdbMapSize(const DumpedSize& size) {
   // Nothing that mmap would grant is lost by the cap, and the sums below stay far from 2^64.
   constexpr uint64_t kCap = 32 * kTiB;
-  const uint64_t values = std::min(size.file_bytes, kCap) * (size.compressed ? kMaxCompressionRatio : 1);
+  const uint64_t values =
+      std::min(size.file_bytes, kCap) * (size.compressed ? kMaxCompressionRatio : 1);
   const uint64_t nodes = std::min(size.entries, kCap) * (kLmdbKeyBytes + kLmdbNodeBytes);
   const uint64_t bytes = 64 * kMiB + 4 * (values + nodes);
   return std::min((bytes + kMiB - 1) / kMiB * kMiB, kCap);

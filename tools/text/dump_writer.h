@@ -11,8 +11,8 @@
 
 namespace espalier::tools {
 
-// Errors stay in the output's status(). The default keyspace must come first, or mdb_load puts it into
-// the named database before it.
+// Errors stay in the output's status(). The default keyspace must come first, or mdb_load puts it
+// into the named database before it.
 class DumpWriter {
  public:
   // `map_size_bytes` is what mdb_load is told to set aside; see LmdbMapSize.

@@ -1,4 +1,5 @@
-// Bytes as printable text: what does not print stands there as a backslash and two hexadecimal digits.
+// Bytes as printable text: what does not print stands there as a backslash and two hexadecimal
+// digits.
 #ifndef ESPALIER_TOOLS_TEXT_ESCAPE_H_
 #define ESPALIER_TOOLS_TEXT_ESCAPE_H_
 
@@ -12,8 +13,8 @@ namespace espalier::tools {
 // decodes a \\ wrongly when another escape stands before it in the line.
 void AppendEscaped(std::string_view bytes, std::string* text);
 
-// For people: escapes control characters and the backslash only, so that UTF-8 stays readable and an
-// entry stays on its line.
+// For people: escapes control characters and the backslash only, so that UTF-8 stays readable and
+// an entry stays on its line.
 void AppendReadable(std::string_view bytes, std::string* text);
 
 // Replaces `bytes` by what `text` stands for: \\ is a backslash, \HH the byte HH. False, `bytes`

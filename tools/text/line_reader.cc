@@ -35,7 +35,9 @@ absl::StatusOr<std::optional<std::string_view>> LineReader::Next() {
     const void* newline = std::memchr(buffer_.data() + searched, '\n', end_ - searched);
     if (newline != nullptr || (source_ended_ && begin_ < end_)) {
       const size_t line_end =
-          newline == nullptr ? end_ : static_cast<size_t>(static_cast<const char*>(newline) - buffer_.data());
+          newline == nullptr
+              ? end_
+              : static_cast<size_t>(static_cast<const char*>(newline) - buffer_.data());
       const std::string_view line(buffer_.data() + begin_, line_end - begin_);
       const size_t next = newline == nullptr ? line_end : line_end + 1;
       bytes_read_ += next - begin_;

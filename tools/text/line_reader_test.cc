@@ -56,7 +56,8 @@ TEST(LineReaderTest, BytesOfAllKindsPass) {
 }
 
 TEST(LineReaderTest, ErrorsOfTheSourceComeThrough) {
-  LineReader reader([](char*, size_t) { return absl::StatusOr<size_t>(absl::UnavailableError("gone")); });
+  LineReader reader(
+      [](char*, size_t) { return absl::StatusOr<size_t>(absl::UnavailableError("gone")); });
   EXPECT_EQ(reader.Next().status().message(), "gone");
   LineReader closed(DescriptorSource(-1, "input"));
   EXPECT_EQ(closed.Next().status().code(), absl::StatusCode::kUnavailable);

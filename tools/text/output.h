@@ -17,8 +17,8 @@ using ByteSink = std::function<absl::Status(std::string_view bytes)>;
 // longer (SIGPIPE must be ignored); kUnavailable with `name` and errno's text for anything else.
 ByteSink DescriptorSink(int fd, std::string name);
 
-// The first error stays: everything after it is dropped. Nothing is written unless Flush() is called
-// or the buffer is full, so a caller that skips the last Flush() loses output.
+// The first error stays: everything after it is dropped. Nothing is written unless Flush() is
+// called or the buffer is full, so a caller that skips the last Flush() loses output.
 class Output {
  public:
   explicit Output(ByteSink sink);

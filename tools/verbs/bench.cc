@@ -32,7 +32,8 @@ std::vector<std::string> FilesOf(const std::string& database_path) {
 
 absl::Status CheckNothingIsThere(const std::string& database_path) {
   for (const std::string& path : FilesOf(database_path)) {
-    if (Exists(path)) return absl::UnavailableError(path + ": there is a file; bench needs a path of its own");
+    if (Exists(path))
+      return absl::UnavailableError(path + ": there is a file; bench needs a path of its own");
   }
   return absl::OkStatus();
 }
@@ -54,13 +55,15 @@ absl::StatusOr<std::vector<BenchRow>> RunOn(Database& db, const BenchOptions& op
   });
 }
 
-std::string ToText(const std::vector<BenchRow>& rows, const BenchOptions& options, uint64_t file_bytes) {
+std::string ToText(const std::vector<BenchRow>& rows, const BenchOptions& options,
+                   uint64_t file_bytes) {
   std::string text =
       absl::StrFormat("%s entries, keys of 16 bytes, values of %d bytes, one thread, one run\n\n",
                       FormatCount(options.entries), options.value_bytes);
   for (const BenchRow& row : rows) {
     const std::string rate =
-        row.operations > 1 ? FormatRate(static_cast<double>(row.operations) / row.duration.count()) : "";
+        row.operations > 1 ? FormatRate(static_cast<double>(row.operations) / row.duration.count())
+                           : "";
     text += absl::StrFormat("%-34s %12s  %10s  %10s\n", row.name, FormatCount(row.operations),
                             FormatDuration(row.duration), rate);
   }
@@ -74,10 +77,11 @@ Json ToJson(const std::vector<BenchRow>& rows, const BenchOptions& options, uint
   object["file_bytes"] = file_bytes;
   object["rows"] = Json::array();
   for (const BenchRow& row : rows) {
-    object["rows"].push_back({{"name", row.name},
-                              {"operations", row.operations},
-                              {"seconds", row.duration.count()},
-                              {"per_second", static_cast<double>(row.operations) / row.duration.count()}});
+    object["rows"].push_back(
+        {{"name", row.name},
+         {"operations", row.operations},
+         {"seconds", row.duration.count()},
+         {"per_second", static_cast<double>(row.operations) / row.duration.count()}});
   }
   return object;
 }
@@ -108,7 +112,9 @@ absl::StatusOr<ExitCode> Bench(Invocation& invocation, const BenchArguments& arg
 
 Verb AddBench(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<BenchArguments>();
-  CLI::App* verb = AddVerb(app, "bench", "Measure on a new database at DATABASE, which is removed afterwards", invocation);
+  CLI::App* verb =
+      AddVerb(app, "bench", "Measure on a new database at DATABASE, which is removed afterwards",
+              invocation);
   verb->add_option("--entries", arguments->options.entries, "Number of entries; default 1,000,000")
       ->type_name("NUMBER")
       ->check(CLI::Range(uint64_t{1}, uint64_t{10'000'000'000}));
@@ -118,8 +124,10 @@ Verb AddBench(CLI::App& app, Invocation& invocation) {
   verb->add_flag("--keep", arguments->keep, "Leave the database there");
   AddPageSizeOption(*verb, &arguments->page_size_bytes);
   AddJsonOption(*verb, invocation);
-  verb->footer("A quick look; the comparison with other engines is tools/dev bench. Commits are not flushed\n"
-               "one by one: they become durable with a checkpoint.");
+  verb->footer(
+      "A quick look; the comparison with other engines is tools/dev bench. Commits are not "
+      "flushed\n"
+      "one by one: they become durable with a checkpoint.");
   return {verb, [&invocation, arguments] { return Bench(invocation, *arguments); }};
 }
 

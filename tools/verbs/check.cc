@@ -29,8 +29,9 @@ std::string ToText(const VerifyReport& report) {
   text += FormatPlural(report.pages, "page") + ": " + FormatCount(report.leaf_pages) + " leaf, " +
           FormatCount(report.inner_pages) + " inner, " + FormatCount(report.large_value_pages) +
           " large values, " + FormatCount(report.space_map_pages) + " space map, " +
-          FormatCount(report.waiting_pages) + " waiting, " + FormatCount(report.free_pages) + " free\n" +
-          FormatCount(report.entries) + (report.entries == 1 ? " entry\n" : " entries\n");
+          FormatCount(report.waiting_pages) + " waiting, " + FormatCount(report.free_pages) +
+          " free\n" + FormatCount(report.entries) +
+          (report.entries == 1 ? " entry\n" : " entries\n");
   text += report.ok() ? "sound\n" : FormatPlural(report.problems.size(), "problem") + "\n";
   return text;
 }
@@ -51,7 +52,8 @@ absl::StatusOr<ExitCode> Check(Invocation& invocation) {
 }  // namespace
 
 Verb AddCheck(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = AddVerb(app, "check", "Read the whole file and verify it; exit 3 when it is damaged", invocation);
+  CLI::App* verb = AddVerb(
+      app, "check", "Read the whole file and verify it; exit 3 when it is damaged", invocation);
   AddJsonOption(*verb, invocation);
   verb->footer("Problems come first, a line each, at most 1,000.");
   return {verb, [&invocation] { return Check(invocation); }};

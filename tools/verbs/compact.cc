@@ -33,7 +33,8 @@ absl::StatusOr<ExitCode> Compact(Invocation& invocation) {
 }  // namespace
 
 Verb AddCompact(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = AddVerb(app, "compact", "Repack the file in place and give free space back", invocation);
+  CLI::App* verb =
+      AddVerb(app, "compact", "Repack the file in place and give free space back", invocation);
   AddJsonOption(*verb, invocation);
   verb->footer("Interrupting it is safe: what was done so far stays.");
   return {verb, [&invocation] { return Compact(invocation); }};

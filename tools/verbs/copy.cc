@@ -26,8 +26,10 @@ absl::StatusOr<ExitCode> Copy(Invocation& invocation, const CopyArguments& argum
 
 Verb AddCopy(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<CopyArguments>();
-  CLI::App* verb = AddVerb(app, "copy", "Write a consistent, packed copy to a new file", invocation);
-  verb->add_option("TARGET", arguments->target, "Path of the copy; exit 4 when there is a file already")
+  CLI::App* verb =
+      AddVerb(app, "copy", "Write a consistent, packed copy to a new file", invocation);
+  verb->add_option("TARGET", arguments->target,
+                   "Path of the copy; exit 4 when there is a file already")
       ->required()
       ->type_name("");
   verb->add_flag("--compact", arguments->compact,

@@ -32,7 +32,8 @@ absl::StatusOr<ExitCode> Count(Invocation& invocation, const KeyRangeArguments& 
 
 Verb AddCount(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<KeyRangeArguments>();
-  CLI::App* verb = AddVerb(app, "count", "Print the number of entries, of all or of a range of keys", invocation);
+  CLI::App* verb = AddVerb(app, "count",
+                           "Print the number of entries, of all or of a range of keys", invocation);
   AddKeyRangeOptions(*verb, arguments.get());
   AddKeyspaceOption(*verb, invocation);
   AddHexOption(*verb, invocation);

@@ -16,7 +16,8 @@ struct DelArguments {
 
 // Fails unless exactly one of the three ways to say what to delete was used.
 absl::Status CheckArguments(const DelArguments& arguments) {
-  const int ways = (arguments.key ? 1 : 0) + (arguments.range.any() ? 1 : 0) + (arguments.all ? 1 : 0);
+  const int ways =
+      (arguments.key ? 1 : 0) + (arguments.range.any() ? 1 : 0) + (arguments.all ? 1 : 0);
   if (ways != 1) return absl::InvalidArgumentError("give a KEY, or a range, or --all");
   return absl::OkStatus();
 }
@@ -52,9 +53,8 @@ absl::StatusOr<uint64_t> Delete(Database& db, const Invocation& invocation, cons
   if (!txn.ok()) return txn.status();
   const absl::StatusOr<Keyspace> keyspace = FindKeyspace(*txn, invocation);
   if (!keyspace.ok()) return keyspace.status();
-  const absl::StatusOr<uint64_t> deleted = target.key
-                                               ? DeleteOne(*txn, *keyspace, *target.key)
-                                               : txn->DeleteRange(*keyspace, target.range);
+  const absl::StatusOr<uint64_t> deleted = target.key ? DeleteOne(*txn, *keyspace, *target.key)
+                                                      : txn->DeleteRange(*keyspace, target.range);
   if (!deleted.ok()) return deleted.status();
   const absl::StatusOr<CommitToken> token = txn->Commit();
   if (!token.ok()) return token.status();
@@ -77,7 +77,8 @@ absl::StatusOr<ExitCode> Del(Invocation& invocation, const DelArguments& argumen
     object["deleted"] = *deleted;
     invocation.output.Write(JsonLine(object));
   } else if (!arguments.key) {
-    invocation.output.Write(FormatCount(*deleted) + (*deleted == 1 ? " entry deleted\n" : " entries deleted\n"));
+    invocation.output.Write(FormatCount(*deleted) +
+                            (*deleted == 1 ? " entry deleted\n" : " entries deleted\n"));
   }
   if (*deleted > 0) return ExitCode::kFine;
   if (arguments.key) invocation.Complain("no such key");
@@ -88,7 +89,8 @@ absl::StatusOr<ExitCode> Del(Invocation& invocation, const DelArguments& argumen
 
 Verb AddDel(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<DelArguments>();
-  CLI::App* verb = AddVerb(app, "del", "Delete a key, or a range of keys; exit 1 when there is none", invocation);
+  CLI::App* verb = AddVerb(
+      app, "del", "Delete a key, or a range of keys; exit 1 when there is none", invocation);
   verb->add_option_function<std::string>(
           "KEY", [arguments = arguments.get()](const std::string& key) { arguments->key = key; },
           "The key")

@@ -24,7 +24,8 @@ class ScratchDirectory {
   static absl::StatusOr<ScratchDirectory> Create(const std::string& parent, bool keep) {
     std::string path = parent + "/espalier-demo-XXXXXX";
     if (mkdtemp(path.data()) == nullptr) {
-      return absl::UnavailableError(parent + ": cannot create a directory: " + std::strerror(errno));
+      return absl::UnavailableError(parent +
+                                    ": cannot create a directory: " + std::strerror(errno));
     }
     return ScratchDirectory(std::move(path), keep);
   }
@@ -55,8 +56,8 @@ absl::StatusOr<ExitCode> Demo(Invocation& invocation, const DemoArguments& argum
   const absl::StatusOr<ScratchDirectory> scratch = ScratchDirectory::Create(parent, arguments.keep);
   if (!scratch.ok()) return scratch.status();
   const std::string database = scratch->path() + "/demo.esp";
-  const absl::StatusOr<bool> passed =
-      RunDemo({.database_path = database, .package_lists = arguments.package_lists}, invocation.output);
+  const absl::StatusOr<bool> passed = RunDemo(
+      {.database_path = database, .package_lists = arguments.package_lists}, invocation.output);
   if (arguments.keep) invocation.output.Write("The database is " + database + "\n");
   if (!passed.ok()) return passed.status();
   return *passed ? ExitCode::kFine : ExitCode::kNotFound;
@@ -66,8 +67,9 @@ absl::StatusOr<ExitCode> Demo(Invocation& invocation, const DemoArguments& argum
 
 Verb AddDemo(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<DemoArguments>();
-  CLI::App* verb = app.add_subcommand("demo", "Show the database at work on the files of the installed packages")
-                       ->group("Verbs");
+  CLI::App* verb =
+      app.add_subcommand("demo", "Show the database at work on the files of the installed packages")
+          ->group("Verbs");
   verb->add_option("--directory", arguments->directory,
                    "Where the temporary database goes; else $TMPDIR or /tmp")
       ->type_name("DIR");

@@ -1,5 +1,5 @@
-// dump DATABASE: writes everything as the text that `load` and mdb_load read; with --salvage whatever a
-// damaged file still holds.
+// dump DATABASE: writes everything as the text that `load` and mdb_load read; with --salvage
+// whatever a damaged file still holds.
 #include <sys/stat.h>
 
 #include <memory>
@@ -76,19 +76,18 @@ absl::StatusOr<ExitCode> DumpDatabase(Invocation& invocation, const DumpArgument
   if (!db.ok()) return db.status();
   const absl::StatusOr<ReadTransaction> txn = db->BeginRead();
   if (!txn.ok()) return txn.status();
-  const absl::StatusOr<std::vector<KeyspaceInfo>> keyspaces =
-      KeyspacesToDump(*txn, invocation);
+  const absl::StatusOr<std::vector<KeyspaceInfo>> keyspaces = KeyspacesToDump(*txn, invocation);
   if (!keyspaces.ok()) return keyspaces.status();
   const absl::StatusOr<Stats> stats = db->GetStats();
   if (!stats.ok()) return stats.status();
-  absl::Status status = DumpKeyspaces(invocation, *txn, *keyspaces, SizeOf(*keyspaces, stats->file_bytes),
-                                      EncodingOf(arguments));
+  absl::Status status = DumpKeyspaces(invocation, *txn, *keyspaces,
+                                      SizeOf(*keyspaces, stats->file_bytes), EncodingOf(arguments));
   if (!status.ok()) return status;
   return ExitCode::kFine;
 }
 
-// A damaged file does not say how many entries it has. Its size bounds them, and 255 is what LZ4 can
-// make of a byte.
+// A damaged file does not say how many entries it has. Its size bounds them, and 255 is what LZ4
+// can make of a byte.
 DumpedSize SizeOfDamaged(const std::string& path) {
   struct stat info {};
   const bool known = stat(path.c_str(), &info) == 0;
@@ -154,14 +153,18 @@ absl::StatusOr<ExitCode> DumpDamaged(Invocation& invocation, const DumpArguments
 
 Verb AddDump(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<DumpArguments>();
-  CLI::App* verb = AddVerb(app, "dump", "Write everything as text that load and mdb_load read", invocation);
-  verb->add_flag("-p,--print", arguments->print, "format=print: printable characters as themselves");
+  CLI::App* verb =
+      AddVerb(app, "dump", "Write everything as text that load and mdb_load read", invocation);
+  verb->add_flag("-p,--print", arguments->print,
+                 "format=print: printable characters as themselves");
   verb->add_flag("--salvage", arguments->salvage,
                  "Write what can still be read from a damaged file; exit 3 if something is lost");
   AddKeyspaceOption(*verb, invocation, "Only this keyspace; \"\" is the default one");
   verb->footer(
-      "Keyspaces become LMDB's named databases. What mdb_load cannot take: keys over 511 bytes, and a\n"
-      "key of the default keyspace that is also the name of a keyspace. Salvaged entries of pages that\n"
+      "Keyspaces become LMDB's named databases. What mdb_load cannot take: keys over 511 bytes, "
+      "and a\n"
+      "key of the default keyspace that is also the name of a keyspace. Salvaged entries of pages "
+      "that\n"
       "no keyspace reaches any longer come as the keyspace \"salvaged\".");
   return {verb, [&invocation, arguments] {
             return arguments->salvage ? DumpDamaged(invocation, *arguments)

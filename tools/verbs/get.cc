@@ -49,7 +49,8 @@ absl::StatusOr<ExitCode> Get(Invocation& invocation, const GetArguments& argumen
 
 Verb AddGet(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<GetArguments>();
-  CLI::App* verb = AddVerb(app, "get", "Print the value of a key; exit 1 when there is none", invocation);
+  CLI::App* verb =
+      AddVerb(app, "get", "Print the value of a key; exit 1 when there is none", invocation);
   verb->add_option("KEY", arguments->key, "The key")->required()->type_name("");
   verb->add_flag("--raw", arguments->raw, "The value only, without a newline after it");
   AddKeyspaceOption(*verb, invocation);

@@ -1,4 +1,5 @@
-// load DATABASE [FILE]: reads the text that `dump` and mdb_dump write (see tools/text/dump_header.h).
+// load DATABASE [FILE]: reads the text that `dump` and mdb_dump write (see
+// tools/text/dump_header.h).
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,7 +34,8 @@ class Input {
     if (fd < 0) return absl::UnavailableError(file + ": " + std::strerror(errno));
     return Input(fd, file);
   }
-  Input(Input&& other) noexcept : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)) {}
+  Input(Input&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)) {}
   Input& operator=(Input&&) = delete;
   ~Input() {
     if (fd_ > STDERR_FILENO) close(fd_);
@@ -44,7 +46,8 @@ class Input {
   // 0 when the size is not known beforehand.
   uint64_t size_bytes() const {
     struct stat info {};
-    return fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<uint64_t>(info.st_size) : 0;
+    return fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<uint64_t>(info.st_size)
+                                                           : 0;
   }
 
  private:
@@ -118,7 +121,8 @@ absl::StatusOr<ExitCode> Load(Invocation& invocation, const LoadArguments& argum
 
   absl::Status status;
   {
-    ChunkedWriter writer(*db, {.overwrite = !arguments.no_overwrite, .append_only = arguments.append});
+    ChunkedWriter writer(*db,
+                         {.overwrite = !arguments.no_overwrite, .append_only = arguments.append});
     status = LoadStream(invocation, *input, writer);
     if (status.ok()) {
       Report(invocation, writer);
@@ -138,18 +142,24 @@ absl::StatusOr<ExitCode> Load(Invocation& invocation, const LoadArguments& argum
 
 Verb AddLoad(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<LoadArguments>();
-  CLI::App* verb = AddVerb(app, "load", "Load the text that dump or mdb_dump wrote; creates the database if need be",
-                           invocation);
-  verb->add_option("FILE", arguments->file, "The text; without it, or as -, standard input")->type_name("");
-  verb->add_flag("--append", arguments->append, "Refuse input that is not in key order after what is there");
+  CLI::App* verb = AddVerb(
+      app, "load", "Load the text that dump or mdb_dump wrote; creates the database if need be",
+      invocation);
+  verb->add_option("FILE", arguments->file, "The text; without it, or as -, standard input")
+      ->type_name("");
+  verb->add_flag("--append", arguments->append,
+                 "Refuse input that is not in key order after what is there");
   verb->add_flag("--no-overwrite", arguments->no_overwrite, "Skip entries whose key exists");
-  AddKeyspaceOption(*verb, invocation, "Where sections without a database name go; else the default one");
+  AddKeyspaceOption(*verb, invocation,
+                    "Where sections without a database name go; else the default one");
   AddJsonOption(*verb, invocation);
   AddPageSizeOption(*verb, &arguments->page_size_bytes);
   verb->footer(
       "Entries are committed in chunks; a load that fails says at which line and keeps the chunks\n"
-      "before it. An LMDB file with named databases is dumped with mdb_dump -a; without -a, mdb_dump\n"
-      "shows their records in the main database as if they were data. Dumps with several values a key\n"
+      "before it. An LMDB file with named databases is dumped with mdb_dump -a; without -a, "
+      "mdb_dump\n"
+      "shows their records in the main database as if they were data. Dumps with several values a "
+      "key\n"
       "(duplicates, dupsort) are refused with exit code 2.");
   return {verb, [&invocation, arguments] { return Load(invocation, *arguments); }};
 }

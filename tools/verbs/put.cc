@@ -74,7 +74,8 @@ absl::StatusOr<ExitCode> Put(Invocation& invocation, const PutArguments& argumen
 
   absl::StatusOr<Database> db = OpenOrCreate(invocation, arguments.page_size_bytes);
   if (!db.ok()) return db.status();
-  const absl::StatusOr<ExitCode> code = PutEntry(*db, invocation, *key, *value, arguments.if_absent);
+  const absl::StatusOr<ExitCode> code =
+      PutEntry(*db, invocation, *key, *value, arguments.if_absent);
   const absl::Status closed = db->Close();
   if (code.ok() && !closed.ok()) return closed;
   return code;
@@ -84,7 +85,8 @@ absl::StatusOr<ExitCode> Put(Invocation& invocation, const PutArguments& argumen
 
 Verb AddPut(CLI::App& app, Invocation& invocation) {
   auto arguments = std::make_shared<PutArguments>();
-  CLI::App* verb = AddVerb(app, "put", "Insert or replace an entry; creates the database if need be", invocation);
+  CLI::App* verb = AddVerb(
+      app, "put", "Insert or replace an entry; creates the database if need be", invocation);
   verb->add_option("KEY", arguments->key, "The key")->required()->type_name("");
   verb->add_option("VALUE", arguments->value, "The value; - reads it from standard input")
       ->required()

@@ -15,7 +15,8 @@ struct ScanArguments {
   uint64_t limit = std::numeric_limits<uint64_t>::max();
 };
 
-void AppendEntry(const Invocation& invocation, const Entry& entry, bool keys_only, std::string* line) {
+void AppendEntry(const Invocation& invocation, const Entry& entry, bool keys_only,
+                 std::string* line) {
   if (invocation.json) {
     Json object;
     SetBytes("key", entry.key, invocation.hex, &object);
@@ -72,7 +73,8 @@ Verb AddScan(CLI::App& app, Invocation& invocation) {
   AddHexOption(*verb, invocation);
   AddJsonOption(*verb, invocation);
   verb->footer(
-      "A line each: key, tab, value, with control characters and backslashes as \\HH; with --json an\n"
+      "A line each: key, tab, value, with control characters and backslashes as \\HH; with --json "
+      "an\n"
       "object.");
   return {verb, [&invocation, arguments] { return ScanRange(invocation, *arguments); }};
 }

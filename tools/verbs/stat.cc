@@ -103,7 +103,8 @@ absl::StatusOr<ExitCode> Stat(Invocation& invocation) {
 }  // namespace
 
 Verb AddStat(CLI::App& app, Invocation& invocation) {
-  CLI::App* verb = AddVerb(app, "stat", "Print sizes, versions, pages, keyspaces and readers", invocation);
+  CLI::App* verb =
+      AddVerb(app, "stat", "Print sizes, versions, pages, keyspaces and readers", invocation);
   AddJsonOption(*verb, invocation);
   return {verb, [&invocation] { return Stat(invocation); }};
 }
