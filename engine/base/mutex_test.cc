@@ -34,12 +34,15 @@ TEST(MutexTest, ExcludesOtherThreads) {
 TEST(MutexTest, TryLockFailsWhileAnotherThreadHoldsIt) {
   Mutex mutex;
   MutexLock lock(&mutex);
-  bool locked = true;
-  std::thread([&mutex, &locked] {
-    locked = mutex.TryLock();
-    if (locked) mutex.Unlock();
+  bool refused = false;
+  std::thread([&mutex, &refused] {
+    if (mutex.TryLock()) {
+      mutex.Unlock();
+    } else {
+      refused = true;
+    }
   }).join();
-  EXPECT_FALSE(locked);
+  EXPECT_TRUE(refused);
 }
 
 TEST(CondVarTest, WaitSeesWhatTheNotifierDid) {

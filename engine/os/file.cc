@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/base/concat.h"
+#include "engine/base/fork_guard.h"
 #include "engine/base/status_macros.h"
 #include "engine/os/error.h"
 #include "engine/os/system_call.h"
@@ -52,26 +53,43 @@ bool ExceedsFileSizeLimit(uint64_t end) {
 
 }  // namespace
 
-File::File(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+File::File(int fd, std::string path)
+    : fd_(fd), path_(std::move(path)), fork_generation_(ForkGeneration()) {}
 
 File::File(File&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       path_(std::move(other.path_)),
-      identity_(other.identity_) {}
+      identity_(other.identity_),
+      locked_(std::exchange(other.locked_, false)),
+      fork_generation_(other.fork_generation_) {}
 
 File& File::operator=(File&& other) noexcept {
   if (this != &other) {
-    if (fd_ != -1) close(fd_);
+    Close();
     fd_ = std::exchange(other.fd_, -1);
     path_ = std::move(other.path_);
     identity_ = other.identity_;
+    locked_ = std::exchange(other.locked_, false);
+    fork_generation_ = other.fork_generation_;
   }
   return *this;
 }
 
-File::~File() {
+File::~File() { Close(); }
+
+void File::Close() {
+  if (fd_ == -1) return;
+  // Closing alone would leave the lock to any child that is between its fork and its exec and so
+  // has copies of all descriptors. A child that closes its copy must not unlock the parent's file.
+  if (locked_ && fork_generation_ == ForkGeneration()) {
+    struct flock unlock = {};
+    unlock.l_type = F_UNLCK;
+    unlock.l_whence = SEEK_SET;
+    static_cast<void>(fcntl(fd_, F_OFD_SETLK, &unlock));
+  }
   // What close might report was not promised to be durable: flushes are explicit.
-  if (fd_ != -1) close(fd_);
+  close(fd_);
+  fd_ = -1;
 }
 
 absl::StatusOr<File> File::Open(std::string_view path, OpenMode mode) {
@@ -293,6 +311,7 @@ absl::Status File::Lock(short type) {
         return Observed({.kind = SystemCallKind::kLock, .path = path_, .fd = fd_},
                         [&] { return fcntl(fd_, F_OFD_SETLK, &lock); });
       }) == 0) {
+    locked_ = true;
     return absl::OkStatus();
   }
   // fcntl may say EACCES for a lock that is held.

@@ -93,9 +93,9 @@ class File {
   absl::Status SyncAll();
 
   // Locks the whole file against every other opening of it, in this and other processes (an OFD
-  // lock); lasts until this descriptor and its copies in fork children are closed, or until the
-  // other kind of lock replaces it. Never waits: kUnavailable if another one holds it.
-  // LockExclusive needs kReadWrite.
+  // lock), until this File is destroyed or the other kind of lock replaces it. If the process dies,
+  // the lock lasts as long as a fork child keeps its copy of the descriptor: see CloseInForkChild.
+  // Never waits: kUnavailable if another one holds it. LockExclusive needs kReadWrite.
   absl::Status LockExclusive();
   absl::Status LockShared();
 
@@ -109,8 +109,8 @@ class File {
   // -1 after a move and CloseInForkChild.
   int fd() const { return fd_; }
 
-  // Closes the descriptor, so that this process does not keep the parent's locks alive.
-  // Async-signal-safe and for ForkHook callbacks only; afterwards all calls fail.
+  // Closes the child's copy of the descriptor and leaves the parent's lock alone.
+  // Async-signal-safe, for ForkHook callbacks only; afterwards all calls fail.
   void CloseInForkChild();
 
  private:
@@ -119,6 +119,7 @@ class File {
   // Learns identity_; kInvalidArgument unless this is a regular file.
   absl::Status Identify();
   absl::Status Lock(short type);
+  void Close();
   // kResourceExhausted if the file would grow to `end` past RLIMIT_FSIZE.
   absl::Status CheckGrowth(uint64_t end, std::string_view operation) const;
   absl::Status AllocateByWriting(uint64_t offset, uint64_t length);
@@ -126,6 +127,9 @@ class File {
   int fd_ = -1;
   std::string path_;
   FileIdentity identity_;
+  // Whether there is a lock to release, and the process that may do so.
+  bool locked_ = false;
+  uint32_t fork_generation_ = 0;
 };
 
 }  // namespace espalier::os

@@ -37,6 +37,8 @@ struct Entry {
   std::atomic<bool> faulted{false};
   std::atomic<size_t> fault_begin{0};
   std::atomic<size_t> fault_end{0};
+  std::atomic<size_t> last_fault_end{0};
+  std::atomic<size_t> scattered_faults{0};
 
   Entry* next = nullptr;  // constant after linking
 };
@@ -46,6 +48,10 @@ struct Entry {
 namespace {
 
 using sigbus_internal::Entry;
+
+// A page of zeros of its own may split a kernel mapping in three, and a process has 65530 by
+// default; the embedding program needs some, too. Pages that follow each other share one.
+constexpr size_t kMaxScatteredFaults = 10000;
 
 constexpr size_t kNoFault = std::numeric_limits<size_t>::max();
 
@@ -72,18 +78,23 @@ void RecordFault(Entry& entry, size_t begin, size_t end) {
   entry.faulted.store(true);
 }
 
+// Records the fault first, so that nobody sees the zeros without the mark.
+bool CoverWithZeros(Entry& entry, const GuardedView& view, size_t begin, size_t end) {
+  RecordFault(entry, begin, end);
+  return MapZeros(view.base + begin, end - begin, view.writable);
+}
+
 // True if `address` lies in a view of `entry` and the access can now be repeated.
 bool Cover(Entry& entry, uintptr_t address) {
   for (const GuardedView& view : entry.views) {
     const auto base = reinterpret_cast<uintptr_t>(view.base);
     if (view.base == nullptr || address < base || address - base >= entry.length) continue;
-    const size_t offset = (address - base) / host_page_bytes * host_page_bytes;
-    RecordFault(entry, offset, offset + host_page_bytes);
-    // A page of its own splits a kernel mapping in three; where the process has no more mappings to
-    // spend, the whole view becomes zeros, which costs none and loses nothing: the handle is
-    // poisoned anyway.
-    return MapZeros(view.base + offset, host_page_bytes, view.writable) ||
-           MapZeros(view.base, entry.length, view.writable);
+    const size_t begin = (address - base) / host_page_bytes * host_page_bytes;
+    const size_t end = begin + host_page_bytes;
+    const bool few_faults = entry.last_fault_end.exchange(end) == begin ||
+                            entry.scattered_faults.fetch_add(1) < kMaxScatteredFaults;
+    return (few_faults && CoverWithZeros(entry, view, begin, end)) ||
+           CoverWithZeros(entry, view, 0, entry.length);
   }
   return false;
 }
@@ -193,6 +204,8 @@ FaultGuard::FaultGuard(std::span<const GuardedView> views, size_t length) {
   entry_->faulted.store(false);
   entry_->fault_begin.store(kNoFault);
   entry_->fault_end.store(0);
+  entry_->last_fault_end.store(0);
+  entry_->scattered_faults.store(0);
   entry_->armed.store(true);
   faulted_ = &entry_->faulted;
 }

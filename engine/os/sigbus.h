@@ -3,9 +3,10 @@
 //
 // A fault inside a guarded range (the file was truncated, the device failed, the disk is full)
 // first marks the guard as faulted, then puts a page of zeros over the faulting host page, and the
-// access goes on as if it had read zeros; checksums turn those into kDataLoss. Any other SIGBUS
-// goes to the handler that was installed before the first guard, or takes the default action. The
-// handler is installed once, with the first guard, and stays.
+// access goes on as if it had read zeros; checksums turn those into kDataLoss. After some ten
+// thousand scattered faults in one range, all of the view that faulted becomes zeros. Any other
+// SIGBUS goes to the handler that was installed before the first guard, or takes the default
+// action. The handler is installed once, with the first guard, and stays.
 //
 // What the embedding program must know: a handler that it installs later must pass on faults that
 // are not its own, and a thread that blocks SIGBUS is killed by the kernel at such a fault.

@@ -133,6 +133,12 @@ absl::StatusOr<uint8_t*> TreeWriter::Put(std::string_view key, const Payload& pa
   return PutSlowly(key, payload, /*insert=*/true);
 }
 
+absl::StatusOr<uint8_t*> TreeWriter::OverwriteInPlace() {
+  if (!exact_) return absl::NotFoundError("");
+  ESPALIER_RETURN_IF_ERROR(MakePathWritable());
+  return LeafEditor(writable(0), pages_->page_bytes()).payload_bytes(path_[0].index);
+}
+
 // The leaf has no room, or a prefix that the key does not share: builds it anew, as one or two leaves.
 absl::StatusOr<uint8_t*> TreeWriter::PutSlowly(std::string_view key, const Payload& payload,
                                                bool insert) {

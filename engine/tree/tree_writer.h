@@ -61,6 +61,9 @@ class TreeWriter {
   // After a Seek to `key`: inserts the entry or replaces its payload. `key` and payload must not lie in
   // the tree's pages. Returns where the payload lies, for the caller to write in place.
   absl::StatusOr<uint8_t*> Put(std::string_view key, const page::Payload& payload);
+  // After a Seek that was exact: the payload's bytes, to be overwritten with as many. What they refer
+  // to stays.
+  absl::StatusOr<uint8_t*> OverwriteInPlace();
   // After a Seek that was exact.
   absl::Status Remove();
 

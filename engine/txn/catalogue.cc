@@ -1,0 +1,180 @@
+#include "engine/txn/catalogue.h"
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/endian.h"
+#include "engine/base/status_macros.h"
+#include "engine/tree/cursor.h"
+#include "engine/tree/lookup.h"
+
+namespace espalier::txn {
+namespace {
+
+constexpr char kKeyspaceTag = 'k';
+constexpr char kNameTag = 'n';
+constexpr char kDetachedTag = 'd';
+constexpr size_t kKeyspaceRecordBytes = 24;  // before the name
+constexpr size_t kDetachedRecordBytes = 12;
+
+const uint8_t* Bytes(std::string_view view) {
+  return reinterpret_cast<const uint8_t*>(view.data());
+}
+
+std::string NumberKey(char tag, uint64_t number) {
+  std::string key(9, tag);
+  StoreBE32(reinterpret_cast<uint8_t*>(key.data()) + 1, static_cast<uint32_t>(number >> 32));
+  StoreBE32(reinterpret_cast<uint8_t*>(key.data()) + 5, static_cast<uint32_t>(number));
+  return key;
+}
+
+uint64_t NumberOf(std::string_view key) {
+  return uint64_t{LoadBE32(Bytes(key) + 1)} << 32 | LoadBE32(Bytes(key) + 5);
+}
+
+std::string NameKey(std::string_view name) {
+  std::string key(1, kNameTag);
+  key.append(name);
+  return key;
+}
+
+absl::StatusOr<KeyspaceRecord> DecodeKeyspace(const page::PageReader& reader,
+                                              std::string_view value) {
+  if (value.size() < kKeyspaceRecordBytes) {
+    return reader.source().DataLoss("a keyspace's record in the catalogue is too short");
+  }
+  KeyspaceRecord record;
+  record.root = {page::ChildRef(LoadLE64(Bytes(value))), LoadLE64(Bytes(value) + 8),
+                 LoadLE32(Bytes(value) + 16)};
+  record.compress_from = LoadLE32(Bytes(value) + 20);
+  record.name = std::string(value.substr(kKeyspaceRecordBytes));
+  if (record.root.height >= page::kMaxHeight ||
+      record.root.ref.is_null() != (record.root.height == 0) ||
+      (record.root.height == 0 && record.root.entries != 0)) {
+    return reader.source().DataLoss("a keyspace's record in the catalogue is damaged");
+  }
+  return record;
+}
+
+absl::StatusOr<std::string_view> Lookup(const page::PageReader& reader,
+                                        const page::TreeRoot& root, std::string_view key) {
+  const tree::Found found = tree::Find(reader, root, key);
+  switch (found.outcome) {
+    case tree::Outcome::kFound:
+      if (found.payload.large || found.payload.compressed) {
+        return reader.source().DataLoss("a record of the catalogue is not plain");
+      }
+      return found.payload.bytes;
+    case tree::Outcome::kMissing:
+      return absl::NotFoundError("");
+    case tree::Outcome::kDamaged:
+      break;
+  }
+  return tree::ExplainLookup(reader, root, key);
+}
+
+}  // namespace
+
+absl::StatusOr<KeyspaceRecord> CatalogueReader::FindById(uint64_t id) const {
+  const absl::StatusOr<std::string_view> value =
+      Lookup(reader_, root_, NumberKey(kKeyspaceTag, id));
+  if (value.ok()) return DecodeKeyspace(reader_, *value);
+  if (absl::IsNotFound(value.status()) && id == kDefaultKeyspaceId) return KeyspaceRecord{};
+  return value.status();
+}
+
+absl::StatusOr<uint64_t> CatalogueReader::FindByName(std::string_view name) const {
+  if (name.empty()) return kDefaultKeyspaceId;
+  ESPALIER_ASSIGN_OR_RETURN(const std::string_view value, Lookup(reader_, root_, NameKey(name)));
+  if (value.size() != 8) {
+    return reader_.source().DataLoss("a keyspace's name in the catalogue is damaged");
+  }
+  return LoadLE64(Bytes(value));
+}
+
+absl::StatusOr<std::vector<CatalogueReader::Listed>> CatalogueReader::List() const {
+  std::vector<Listed> list;
+  ESPALIER_ASSIGN_OR_RETURN(KeyspaceRecord default_record, FindById(kDefaultKeyspaceId));
+  list.push_back({kDefaultKeyspaceId, std::move(default_record)});
+  tree::Cursor cursor(reader_, root_);
+  std::string key;
+  for (bool found = cursor.SeekLowerBound(NameKey("")); found; found = cursor.Next()) {
+    key.resize(cursor.KeyLength() + page::kHeadBytes);
+    key.resize(cursor.CopyKey(key.data()));
+    if (key[0] != kNameTag) break;
+    if (key.size() == 1) continue;
+    ESPALIER_ASSIGN_OR_RETURN(const uint64_t id, FindByName(key.substr(1)));
+    ESPALIER_ASSIGN_OR_RETURN(KeyspaceRecord record, FindById(id));
+    list.push_back({id, std::move(record)});
+  }
+  ESPALIER_RETURN_IF_ERROR(cursor.status());
+  return list;
+}
+
+absl::StatusOr<std::vector<DetachedRecord>> CatalogueReader::Detached(size_t limit) const {
+  std::vector<DetachedRecord> list;
+  tree::Cursor cursor(reader_, root_);
+  std::string key;
+  for (bool found = cursor.SeekLowerBound(std::string(1, kDetachedTag));
+       found && list.size() < limit; found = cursor.Next()) {
+    key.resize(cursor.KeyLength() + page::kHeadBytes);
+    key.resize(cursor.CopyKey(key.data()));
+    if (key[0] != kDetachedTag) break;
+    const page::Payload payload = cursor.payload();
+    if (key.size() != 9 || payload.large || payload.bytes.size() != kDetachedRecordBytes) {
+      return reader_.source().DataLoss("a detached tree's record in the catalogue is damaged");
+    }
+    const uint32_t level = LoadLE32(Bytes(payload.bytes) + 8);
+    if (level >= page::kMaxHeight) {
+      return reader_.source().DataLoss("a detached tree's record in the catalogue is damaged");
+    }
+    list.push_back({NumberOf(key), {page::ChildRef(LoadLE64(Bytes(payload.bytes))), level}});
+  }
+  ESPALIER_RETURN_IF_ERROR(cursor.status());
+  return list;
+}
+
+absl::Status CatalogueWriter::Put(std::string_view key, std::string_view value) {
+  ESPALIER_RETURN_IF_ERROR(writer_.Seek(key).status());
+  return writer_.Put(key, page::Payload{value, false, false}).status();
+}
+
+absl::Status CatalogueWriter::Remove(std::string_view key) {
+  ESPALIER_ASSIGN_OR_RETURN(const tree::TreeWriter::Place place, writer_.Seek(key));
+  return place.exact ? writer_.Remove() : absl::OkStatus();
+}
+
+absl::Status CatalogueWriter::PutKeyspace(uint64_t id, const KeyspaceRecord& record) {
+  std::string value(kKeyspaceRecordBytes, '\0');
+  uint8_t* const at = reinterpret_cast<uint8_t*>(value.data());
+  StoreLE64(at, record.root.ref.bits());
+  StoreLE64(at + 8, record.root.entries);
+  StoreLE32(at + 16, record.root.height);
+  StoreLE32(at + 20, record.compress_from);
+  value.append(record.name);
+  return Put(NumberKey(kKeyspaceTag, id), value);
+}
+
+absl::Status CatalogueWriter::PutName(std::string_view name, uint64_t id) {
+  uint8_t value[8];
+  StoreLE64(value, id);
+  return Put(NameKey(name), {reinterpret_cast<const char*>(value), sizeof(value)});
+}
+
+absl::Status CatalogueWriter::RemoveKeyspace(uint64_t id) {
+  return Remove(NumberKey(kKeyspaceTag, id));
+}
+
+absl::Status CatalogueWriter::RemoveName(std::string_view name) { return Remove(NameKey(name)); }
+
+absl::Status CatalogueWriter::PutDetached(const DetachedRecord& record) {
+  uint8_t value[kDetachedRecordBytes];
+  StoreLE64(value, record.tree.ref.bits());
+  StoreLE32(value + 8, record.tree.level);
+  return Put(NumberKey(kDetachedTag, record.number),
+             {reinterpret_cast<const char*>(value), sizeof(value)});
+}
+
+absl::Status CatalogueWriter::RemoveDetached(uint64_t number) {
+  return Remove(NumberKey(kDetachedTag, number));
+}
+
+}  // namespace espalier::txn

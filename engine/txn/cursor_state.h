@@ -1,0 +1,69 @@
+// A cursor as a transaction's user has it: it knows whether its transaction is still open, and finds its
+// place again when a write transaction has changed the tree under it.
+#ifndef ESPALIER_ENGINE_TXN_CURSOR_STATE_H_
+#define ESPALIER_ENGINE_TXN_CURSOR_STATE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/page/node_builder.h"
+#include "engine/tree/cursor.h"
+#include "engine/txn/transaction_state.h"
+#include "engine/txn/write_state.h"
+
+namespace espalier::txn {
+
+class CursorState {
+ public:
+  CursorState(std::shared_ptr<TransactionState> transaction, KeyspaceState* keyspace);
+
+  bool First();
+  bool Last();
+  bool SeekLowerBound(std::string_view key);
+  bool SeekUpperBound(std::string_view key);
+  bool SeekExact(std::string_view key);
+  bool SeekForPrev(std::string_view key);
+  bool SeekPrefix(std::string_view prefix);
+  bool Select(uint64_t index);
+  bool Next();
+  bool Prev();
+
+  bool valid() const { return valid_ && transaction_->open(); }
+  const absl::Status& status() const { return status_; }
+  std::string_view key();
+  absl::StatusOr<std::string_view> value();
+
+  // In a write transaction.
+  absl::Status Put(std::string_view value);
+  absl::Status Delete();
+
+ private:
+  // Makes ready for a positioning call: false with a status if the transaction has ended.
+  bool Begin();
+  bool Finish(bool found);
+  // Whether the tree changed since the position was found.
+  bool stale() const { return changes_ != keyspace_->changes; }
+  // Finds the current key again; `*exact` tells whether it is still there, otherwise the cursor
+  // stands on what followed it.
+  bool Return(bool* exact);
+
+  const std::shared_ptr<TransactionState> transaction_;
+  KeyspaceState* const keyspace_;
+  tree::Cursor cursor_;
+  uint64_t changes_;
+  bool valid_ = false;
+  // The current entry's key. Copied when asked for, and always in a write transaction.
+  std::string key_;
+  bool key_is_current_ = false;
+  const bool writable_;
+  page::Arena values_;
+  absl::Status status_;
+};
+
+}  // namespace espalier::txn
+
+#endif  // ESPALIER_ENGINE_TXN_CURSOR_STATE_H_

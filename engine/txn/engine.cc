@@ -1,0 +1,213 @@
+// Beginning and ending transactions, publishing versions, growing the file. The other parts of Engine:
+// open.cc, checkpoint.cc, compact.cc, verify.cc.
+#include "engine/txn/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+#include "engine/txn/transaction_state.h"
+#include "engine/txn/write_state.h"
+
+namespace espalier::txn {
+namespace {
+
+std::atomic<uint64_t> next_instance{1};
+
+// Orders the giving back of last slots against each other, once the handle is gone.
+Mutex& ReleaseMutex() {
+  static Mutex* const mutex = new Mutex;
+  return *mutex;
+}
+
+}  // namespace
+
+Engine::Engine(os::File file, const EngineOptions& options)
+    : instance_(next_instance.fetch_add(1)),
+      options_(options),
+      fork_generation_(ForkGeneration()),
+      file_(std::move(file)) {
+  fork_hook_.emplace([this] { file_.CloseInForkChild(); });
+}
+
+Engine::~Engine() = default;
+
+absl::Status Engine::CheckUsable() const {
+  if (ForkGeneration() != fork_generation_) {
+    return absl::FailedPreconditionError(
+        "the database was opened before a fork; the child must open it anew");
+  }
+  if (closed_.load(std::memory_order_acquire)) {
+    return absl::FailedPreconditionError("the database is closed");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<TransactionState>> Engine::BeginRead() {
+  ESPALIER_RETURN_IF_ERROR(CheckUsable());
+  auto transaction = std::make_shared<TransactionState>(this);
+  ReaderSlot* const slot = readers_.Acquire();
+  const VersionState* const state = current_.load(std::memory_order_seq_cst);
+  readers_.Publish(slot, state->version);
+  transaction->BeginReading(slot, *state);
+  // Close() may have begun between the check above and the slot.
+  ESPALIER_RETURN_IF_ERROR(CheckUsable());
+  return transaction;
+}
+
+absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginWrite(WriterGate::Deadline deadline) {
+  ESPALIER_RETURN_IF_ERROR(CheckUsable());
+  if (options_.read_only) {
+    return absl::FailedPreconditionError(absl::StrCat(path(), ": opened for reading only"));
+  }
+  if (!gate_.Enter(deadline)) {
+    return absl::DeadlineExceededError("another write transaction is open");
+  }
+  absl::Cleanup leave = [this] { gate_.Leave(); };
+  ESPALIER_RETURN_IF_ERROR(CheckUsable());
+  ESPALIER_RETURN_IF_ERROR(PoisonStatus());
+  ESPALIER_RETURN_IF_ERROR(PrepareForWriting());
+  const Version version(newest().version.value + 1);
+  auto transaction = std::make_shared<WriteState>(this, newest(), version);
+  allocator_->Begin(version);
+  std::move(leave).Cancel();
+  return transaction;
+}
+
+void Engine::Publish(const VersionState& state) {
+  versions_.push_back(std::make_unique<VersionState>(state));
+  current_.store(versions_.back().get(), std::memory_order_seq_cst);
+}
+
+// The writer's fence between publishing and this scan is the sequentially consistent store above.
+void Engine::ReclaimPages() {
+  readers_.ScanInto(scan_);
+  if (scan_.undecided) return;  // a reader is just choosing its version: next time
+  std::erase_if(versions_, [&](const std::unique_ptr<VersionState>& state) {
+    return state.get() != versions_.back().get() &&
+           !std::binary_search(scan_.versions.begin(), scan_.versions.end(), state->version);
+  });
+  std::vector<Version>& versions = scan_.versions;
+  const auto protect = [&](Version version) {
+    const auto at = std::lower_bound(versions.begin(), versions.end(), version);
+    if (at == versions.end() || *at != version) versions.insert(at, version);
+  };
+  protect(slot_.version);
+  if (checkpoint_in_progress_.has_value()) protect(*checkpoint_in_progress_);
+  allocator_->Reclaim(versions);
+}
+
+absl::Status Engine::Poison(absl::Status status) {
+  MutexLock lock(&state_mutex_);
+  if (poison_.ok()) {
+    poison_ = absl::Status(
+        status.code(),
+        absl::StrCat("a flush failed; what was committed after the last checkpoint may be lost, reopen "
+                     "the database: ",
+                     status.message()));
+    poisoned_.store(true, std::memory_order_release);
+  }
+  return poison_;
+}
+
+absl::Status Engine::PoisonStatus() const {
+  if (!poisoned_.load(std::memory_order_acquire)) return absl::OkStatus();
+  MutexLock lock(&state_mutex_);
+  return poison_;
+}
+
+bool Engine::HasTransactions() const { return gate_.occupied() || readers_.HasReaders(); }
+
+void Engine::EndTransaction(ReaderSlot* slot) {
+  // With its slot given back, a transaction must not touch the engine any more: the handle may go at
+  // once. So it asks before whether it is the one to clean up after the handle.
+  if (slot != nullptr) {
+    readers_.BeginRelease(slot);
+    if (!released_.load(std::memory_order_seq_cst)) {
+      readers_.Release(slot);
+      return;
+    }
+  } else if (gate_.LeaveUnless(released_)) {
+    return;
+  }
+  bool last;
+  {
+    MutexLock lock(&ReleaseMutex());
+    if (slot != nullptr) {
+      readers_.Release(slot);
+    } else {
+      gate_.Leave();
+    }
+    last = !HasTransactions();
+  }
+  if (last) delete this;
+}
+
+void Engine::Release(Engine* engine) {
+  if (ForkGeneration() != engine->fork_generation_) return;  // the parent's; its memory is a copy
+  if (!engine->closed_.load() && !engine->HasTransactions()) engine->Close().IgnoreError();
+  bool last;
+  {
+    MutexLock lock(&ReleaseMutex());
+    engine->released_.store(true, std::memory_order_seq_cst);
+    last = !engine->HasTransactions();
+  }
+  if (last) delete engine;
+}
+
+absl::Status Engine::Grow(uint64_t page_count) {
+  const uint64_t old_pages = file_pages_.load();
+  if (page_count <= old_pages) return absl::OkStatus();
+  if (page_count > page::kMaxPageNumber) {
+    return absl::ResourceExhaustedError(absl::StrCat(path(), ": the file has reached its last page"));
+  }
+  ESPALIER_RETURN_IF_ERROR(
+      file_.Allocate(old_pages << page_shift_, (page_count - old_pages) << page_shift_));
+  if (page_count > source_->capacity_pages()) {
+    const size_t wanted =
+        std::max<size_t>(2 * source_->mapping().capacity_bytes(), page_count << (page_shift_ + 1));
+    ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<page::PageSource> larger,
+                              MapFile(page_count, wanted));
+    larger->verified().CopyFrom(source_->verified());
+    outgrown_.push_back(std::exchange(source_, std::move(larger)));
+  }
+  file_pages_.store(page_count);
+  return absl::OkStatus();
+}
+
+absl::Status Engine::AllocateBlocks(uint64_t first_page, uint64_t count) {
+  return file_.Allocate(first_page << page_shift_, count << page_shift_);
+}
+
+absl::StatusOr<EngineStats> Engine::Stats() {
+  ESPALIER_RETURN_IF_ERROR(CheckUsable());
+  // What only the writer may look at comes from the last time that nobody wrote.
+  if (gate_.Enter(std::chrono::steady_clock::time_point::min())) {
+    absl::Cleanup leave = [this] { gate_.Leave(); };
+    ReclaimPages();
+    MutexLock lock(&state_mutex_);
+    space_stats_.checkpoint_version = slot_.version;
+    space_stats_.reachable_pages = allocator_->reachable_pages();
+    space_stats_.waiting_pages = allocator_->waiting_pages();
+    space_stats_.free_pages = allocator_->free_pages();
+    space_stats_.reserved_pages = allocator_->reserved_pages();
+    space_stats_.waiting = allocator_->WaitingPages();
+    space_stats_.mapped_bytes = source_->mapping().capacity_bytes();
+  }
+  EngineStats stats;
+  {
+    MutexLock lock(&state_mutex_);
+    stats = space_stats_;
+  }
+  stats.page_bytes = page_bytes();
+  stats.file_bytes = file_bytes();
+  stats.newest_version = newest().version;
+  stats.commits = commits_.load();
+  stats.checkpoints = checkpoints_.load();
+  stats.readers = readers_.Readers();
+  return stats;
+}
+
+}  // namespace espalier::txn

@@ -1,0 +1,191 @@
+// Creating and opening a database file.
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <random>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+#include "engine/os/directory.h"
+#include "engine/txn/engine.h"
+
+namespace espalier::txn {
+namespace {
+
+page::Uuid NewUuid() {
+  page::Uuid uuid;
+  std::random_device random;
+  for (size_t i = 0; i < uuid.size(); i += 4) {
+    const uint32_t word = random();
+    for (size_t j = 0; j < 4; ++j) uuid[i + j] = static_cast<uint8_t>(word >> (8 * j));
+  }
+  uuid[6] = static_cast<uint8_t>((uuid[6] & 0x0f) | 0x40);  // RFC 4122, version 4
+  uuid[8] = static_cast<uint8_t>((uuid[8] & 0x3f) | 0x80);
+  return uuid;
+}
+
+absl::Status CheckOptions(const EngineOptions& options) {
+  if (!page::IsValidPageSize(options.page_bytes)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a page size of ", options.page_bytes,
+                     " bytes; it must be 4096, 8192, 16384, 32768 or 65536"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Engine::WriteFreshDatabase(os::File& file, const EngineOptions& options) {
+  const page::Superblock superblock{options.page_bytes, NewUuid()};
+  const uint64_t pages = page::FirstDataPage(options.page_bytes);
+  ESPALIER_RETURN_IF_ERROR(file.Allocate(0, pages * options.page_bytes));
+  ESPALIER_RETURN_IF_ERROR(file.WriteAt(page::kSuperblockOffset, superblock.Encode()));
+  // Both slots, so that either of them alone opens the database.
+  for (uint32_t i = 0; i < 2; ++i) {
+    page::CheckpointSlot slot;
+    slot.sequence = i + 1;
+    slot.version = Version(1);
+    slot.page_count = pages;
+    slot.clean = true;
+    slot.next_keyspace_id = 1;
+    ESPALIER_RETURN_IF_ERROR(
+        file.WriteAt(page::kSlotOffsets[i], slot.Encode(superblock.uuid, i)));
+  }
+  return file.SyncAll();
+}
+
+// INV-14: nothing appears under the name before it is whole and durable.
+absl::StatusOr<os::File> Engine::CreateFile(const std::string& path,
+                                            const EngineOptions& options) {
+  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::CreateTemporaryBeside(path));
+  const std::string temporary = file.path();
+  absl::Cleanup remove = [&] { os::Remove(temporary).IgnoreError(); };
+  ESPALIER_RETURN_IF_ERROR(WriteFreshDatabase(file, options));
+  // Locked before it can be found, so that no other process opens it in between.
+  ESPALIER_RETURN_IF_ERROR(file.LockExclusive());
+  ESPALIER_RETURN_IF_ERROR(os::RenameNoReplace(temporary, path));
+  std::move(remove).Cancel();
+  file.set_path(path);
+  ESPALIER_RETURN_IF_ERROR(os::SyncDirectoryOf(path));
+  return file;
+}
+
+absl::StatusOr<os::File> Engine::OpenFile(const std::string& path, const EngineOptions& options) {
+  const os::OpenMode mode =
+      options.read_only ? os::OpenMode::kReadOnly : os::OpenMode::kReadWrite;
+  if (!options.must_create) {
+    absl::StatusOr<os::File> file = os::File::Open(path, mode);
+    if (file.ok() || !absl::IsNotFound(file.status()) || options.read_only ||
+        !options.create_if_missing) {
+      return file;
+    }
+  }
+  absl::StatusOr<os::File> created = CreateFile(path, options);
+  // Somebody else may have created it in the meantime.
+  if (absl::IsAlreadyExists(created.status()) && !options.must_create) {
+    return os::File::Open(path, mode);
+  }
+  return created;
+}
+
+absl::StatusOr<Engine*> Engine::Open(const std::string& path, const EngineOptions& options) {
+  ESPALIER_RETURN_IF_ERROR(CheckOptions(options));
+  ESPALIER_ASSIGN_OR_RETURN(os::File file, OpenFile(path, options));
+  std::unique_ptr<Engine, void (*)(Engine*)> engine(new Engine(std::move(file), options),
+                                                    [](Engine* failed) { delete failed; });
+  ESPALIER_ASSIGN_OR_RETURN(
+      engine->registration_,
+      os::OpenFileRegistration::Register(engine->file_.Identity(), engine->path()));
+  absl::Status locked =
+      options.read_only ? engine->file_.LockShared() : engine->file_.LockExclusive();
+  if (absl::IsUnavailable(locked)) {
+    return absl::UnavailableError(absl::StrCat(path, ": another process has the database open"));
+  }
+  ESPALIER_RETURN_IF_ERROR(locked);
+  ESPALIER_RETURN_IF_ERROR(engine->Load());
+  return engine.release();
+}
+
+absl::StatusOr<Engine*> Engine::OpenInMemory(const EngineOptions& options) {
+  ESPALIER_RETURN_IF_ERROR(CheckOptions(options));
+  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::File::CreateInMemory("espalier"));
+  ESPALIER_RETURN_IF_ERROR(WriteFreshDatabase(file, options));
+  std::unique_ptr<Engine, void (*)(Engine*)> engine(new Engine(std::move(file), options),
+                                                    [](Engine* failed) { delete failed; });
+  ESPALIER_RETURN_IF_ERROR(engine->Load());
+  return engine.release();
+}
+
+absl::StatusOr<page::CheckpointSlot> Engine::ChooseSlot(uint64_t file_bytes) {
+  std::optional<page::CheckpointSlot> newest;
+  for (uint32_t i = 0; i < 2; ++i) {
+    std::array<uint8_t, page::CheckpointSlot::kEncodedBytes> bytes{};
+    ESPALIER_ASSIGN_OR_RETURN(const size_t read, file_.ReadAt(page::kSlotOffsets[i], bytes));
+    if (read < bytes.size()) continue;
+    const std::optional<page::CheckpointSlot> slot =
+        page::CheckpointSlot::Decode(bytes, superblock_.uuid, i);
+    if (!slot.has_value() || (newest.has_value() && newest->sequence > slot->sequence)) continue;
+    newest = slot;
+    slot_index_ = i;
+  }
+  if (!newest.has_value()) {
+    return absl::DataLossError(
+        absl::StrCat(path(), ": neither of the two checkpoint slots is valid"));
+  }
+  const uint64_t first_data_page = page::FirstDataPage(page_bytes());
+  if (newest->page_count < first_data_page || newest->page_count > file_bytes / page_bytes()) {
+    return absl::DataLossError(absl::StrCat(path(), ": the newest checkpoint needs ",
+                                            newest->page_count, " pages of ", page_bytes(),
+                                            " bytes, but the file has ", file_bytes, " bytes"));
+  }
+  return *newest;
+}
+
+absl::StatusOr<std::shared_ptr<page::PageSource>> Engine::MapFile(uint64_t minimum_pages,
+                                                                  size_t wanted_bytes) {
+  // Beyond what is needed: the guard behind the last page, see PageSource.
+  constexpr size_t kGuardBytes = size_t{1} << 20;
+  const size_t minimum_bytes = (minimum_pages << page_shift_) + kGuardBytes;
+  ESPALIER_ASSIGN_OR_RETURN(
+      std::unique_ptr<os::Mapping> mapping,
+      os::MapWithFallback(file_, std::max(wanted_bytes, minimum_bytes), minimum_bytes,
+                          options_.read_only ? os::Access::kReadOnly : os::Access::kReadWrite,
+                          options_.separate_read_view));
+  return std::make_shared<page::PageSource>(std::move(mapping), page_bytes(),
+                                            options_.verify_checksums, path());
+}
+
+absl::Status Engine::Load() {
+  ESPALIER_ASSIGN_OR_RETURN(const uint64_t file_bytes, file_.Size());
+  std::array<uint8_t, page::Superblock::kEncodedBytes> bytes{};
+  ESPALIER_ASSIGN_OR_RETURN(const size_t read, file_.ReadAt(page::kSuperblockOffset, bytes));
+  ESPALIER_ASSIGN_OR_RETURN(superblock_,
+                            page::Superblock::Decode(std::span(bytes).first(read), path()));
+  page_shift_ = static_cast<uint32_t>(std::countr_zero(superblock_.page_bytes));
+  ESPALIER_ASSIGN_OR_RETURN(slot_, ChooseSlot(file_bytes));
+
+  const uint64_t file_pages = file_bytes >> page_shift_;
+  const size_t wanted = options_.address_space_bytes != 0 ? options_.address_space_bytes
+                                                          : os::Mapping::DefaultReservation();
+  ESPALIER_ASSIGN_OR_RETURN(source_, MapFile(file_pages, wanted));
+  file_pages_.store(file_pages);
+
+  allocator_.emplace(page::FirstDataPage(page_bytes()), page_bytes(), this);
+  space_map_.emplace(page_bytes());
+  const VersionState state{slot_.version, slot_.catalogue, slot_.next_keyspace_id,
+                           slot_.page_count, source_};
+  ESPALIER_ASSIGN_OR_RETURN(Bitmap reachable,
+                            space_map_->Load(state.reader(), slot_.space_map,
+                                             slot_.space_map_height, slot_.page_count));
+  if (const uint64_t reserved = page::FirstDataPage(page_bytes());
+      reachable.CountRange(0, reserved) > 0) {
+    return source_->DataLoss("the space map names pages of the superblock or the slots");
+  }
+  allocator_->Load(std::move(reachable), file_pages);
+  Publish(state);
+  return absl::OkStatus();
+}
+
+}  // namespace espalier::txn

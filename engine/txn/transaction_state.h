@@ -1,0 +1,104 @@
+// What lies behind a transaction handle: one version, the trees of it that were asked for, and whether it
+// is still open. Cursors share it, so that one which outlives its transaction finds it ended.
+#ifndef ESPALIER_ENGINE_TXN_TRANSACTION_STATE_H_
+#define ESPALIER_ENGINE_TXN_TRANSACTION_STATE_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "engine/base/fork_guard.h"
+#include "engine/page/node_builder.h"
+#include "engine/page/page_source.h"
+#include "engine/txn/catalogue.h"
+#include "engine/txn/engine.h"
+#include "engine/txn/reader_table.h"
+
+namespace espalier::txn {
+
+// A keyspace as a transaction sees it. Its address holds while the transaction lives.
+struct KeyspaceState {
+  uint64_t id = 0;
+  KeyspaceRecord record;
+  bool changed = false;   // by this transaction
+  bool dropped = false;   // by this transaction
+  uint64_t changes = 0;   // counts them, so that cursors know when to seek anew
+};
+
+// One thread at a time.
+class TransactionState {
+ public:
+  explicit TransactionState(Engine* engine);
+  virtual ~TransactionState();
+  TransactionState(const TransactionState&) = delete;
+  TransactionState& operator=(const TransactionState&) = delete;
+
+  void BeginReading(ReaderSlot* slot, const VersionState& state);
+  // Gives the version up. Does nothing the second time.
+  virtual void End();
+
+  bool open() const { return open_; }
+  // OK unless the transaction has ended, or this is a fork child.
+  absl::Status CheckOpen() const {
+    if (open_ && fork_generation_ == ForkGeneration()) [[likely]] return absl::OkStatus();
+    return NotOpen();
+  }
+
+  Version version() const { return version_; }
+  uint64_t database() const { return database_; }
+  Engine& engine() const { return *engine_; }
+  // Valid until the transaction ends.
+  virtual const page::PageReader& reader() const { return reader_; }
+
+  // kNotFound if this version has no keyspace of that id.
+  absl::StatusOr<KeyspaceState*> FindKeyspace(uint64_t id) {
+    if (last_ != nullptr && last_->id == id && !last_->dropped) [[likely]] return last_;
+    return FindKeyspaceSlowly(id);
+  }
+  absl::StatusOr<uint64_t> FindKeyspaceByName(std::string_view name) const;
+  absl::StatusOr<std::vector<CatalogueReader::Listed>> ListKeyspaces() const;
+
+  // kNotFound without a message.
+  absl::StatusOr<std::string_view> Get(const KeyspaceState& keyspace, std::string_view key);
+  absl::StatusOr<std::string_view> GetPart(const KeyspaceState& keyspace, std::string_view key,
+                                           uint64_t offset, uint64_t length);
+  absl::Status MultiGet(const KeyspaceState& keyspace, absl::Span<const std::string_view> keys,
+                        absl::Span<std::optional<std::string_view>> values);
+  absl::StatusOr<uint64_t> Rank(const KeyspaceState& keyspace, std::string_view key) const;
+
+  absl::Status CheckKey(std::string_view key) const {
+    if (!key.empty() && key.size() <= max_key_bytes_) [[likely]] return absl::OkStatus();
+    return BadKey(key);
+  }
+
+ protected:
+  absl::Status NotOpen() const;
+  absl::Status BadKey(std::string_view key) const;
+  absl::StatusOr<KeyspaceState*> FindKeyspaceSlowly(uint64_t id);
+
+  Engine* engine_;  // gone when open_ is false
+  const uint32_t fork_generation_;
+  const uint64_t database_;
+  const size_t max_key_bytes_;
+  Version version_{0};
+  page::TreeRoot catalogue_;
+  page::PageReader reader_;
+  bool open_ = false;
+  std::deque<KeyspaceState> keyspaces_;
+  KeyspaceState* last_ = nullptr;  // most transactions use one keyspace
+  page::Arena values_;             // decompressed ones
+
+ private:
+  ReaderSlot* slot_ = nullptr;
+};
+
+}  // namespace espalier::txn
+
+#endif  // ESPALIER_ENGINE_TXN_TRANSACTION_STATE_H_

@@ -1,0 +1,326 @@
+#include "engine/txn/write_state.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+#include "engine/tree/lookup.h"
+
+namespace espalier::txn {
+namespace {
+
+// Pages of dropped trees that a commit frees.
+constexpr uint64_t kDetachedPagesPerCommit = 64;
+
+}  // namespace
+
+WriteState::WriteState(Engine* engine, const VersionState& base, Version version)
+    : TransactionState(engine),
+      pages_(&*engine->allocator_, version),
+      next_id_(base.next_id),
+      base_source_(base.source) {
+  version_ = version;
+  catalogue_ = base.catalogue;
+  open_ = true;
+}
+
+WriteState::~WriteState() { WriteState::End(); }
+
+void WriteState::End() {
+  if (!open_) return;
+  if (fork_generation_ == ForkGeneration()) engine_->allocator_->Rollback();
+  Leave();
+}
+
+void WriteState::Leave() {
+  open_ = false;
+  base_source_ = nullptr;
+  if (fork_generation_ != ForkGeneration()) return;
+  Engine* const engine = std::exchange(engine_, nullptr);
+  engine->outgrown_.clear();
+  engine->EndTransaction(nullptr);
+}
+
+absl::Status WriteState::CheckHealthy() const {
+  ESPALIER_RETURN_IF_ERROR(failure_);
+  if (pages_.source().faulted()) return pages_.source().FaultStatus();
+  return absl::OkStatus();
+}
+
+absl::Status WriteState::Fail(absl::Status status) {
+  if (!status.ok() && failure_.ok() && !absl::IsNotFound(status) &&
+      !absl::IsInvalidArgument(status)) {
+    failure_ = status;
+  }
+  return status;
+}
+
+std::string_view WriteState::Detach(std::string_view bytes, std::string& copy) const {
+  if (bytes.empty() || (!pages_.source().Contains(bytes.data(), bytes.size()) &&
+                        !base_source_->Contains(bytes.data(), bytes.size()))) {
+    return bytes;
+  }
+  copy.assign(bytes);
+  return copy;
+}
+
+absl::Status WriteState::PutPayload(KeyspaceState& keyspace, tree::TreeWriter& writer,
+                                    std::string_view key, const page::Payload& payload) {
+  keyspace.changed = true;
+  ++keyspace.changes;
+  changed_ = true;
+  return writer.Put(key, payload).status();
+}
+
+absl::StatusOr<bool> WriteState::Put(KeyspaceState& keyspace, std::string_view key,
+                                     std::string_view value, PutMode mode) {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  std::string key_copy;
+  std::string value_copy;
+  key = Detach(key, key_copy);
+  value = Detach(value, value_copy);
+  tree::TreeWriter writer(&pages_, &arena_, &keyspace.record.root);
+  if (mode == PutMode::kAppend) {
+    const absl::StatusOr<bool> at_end = writer.SeekEnd(key);
+    if (!at_end.ok()) return Fail(at_end.status());
+    if (!*at_end) {
+      return absl::InvalidArgumentError(
+          "the key to append is not greater than the last key of the keyspace");
+    }
+  } else {
+    const absl::StatusOr<tree::TreeWriter::Place> place = writer.Seek(key);
+    if (!place.ok()) return Fail(place.status());
+    if (place->exact && mode == PutMode::kOnlyIfAbsent) return false;
+  }
+  const absl::StatusOr<page::Payload> payload =
+      encoder_.Encode(pages_, key.size(), value, keyspace.record.compress_from);
+  if (!payload.ok()) return Fail(payload.status());
+  ESPALIER_RETURN_IF_ERROR(Fail(PutPayload(keyspace, writer, key, *payload)));
+  return true;
+}
+
+absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, std::string_view key,
+                                                     uint64_t value_bytes) {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  std::string key_copy;
+  key = Detach(key, key_copy);
+  tree::TreeWriter writer(&pages_, &arena_, &keyspace.record.root);
+  const absl::StatusOr<tree::TreeWriter::Place> place = writer.Seek(key);
+  if (!place.ok()) return Fail(place.status());
+  uint8_t* run = nullptr;
+  const absl::StatusOr<page::Payload> payload =
+      encoder_.EncodeReserved(pages_, key.size(), value_bytes, &run);
+  if (!payload.ok()) return Fail(payload.status());
+  keyspace.changed = true;
+  ++keyspace.changes;
+  changed_ = true;
+  const absl::StatusOr<uint8_t*> in_leaf = writer.Put(key, *payload);
+  if (!in_leaf.ok()) return Fail(in_leaf.status());
+  if (run != nullptr) reserved_.emplace_back(keyspace.id, std::string(key));
+  return absl::MakeSpan(reinterpret_cast<char*>(run != nullptr ? run : *in_leaf), value_bytes);
+}
+
+absl::StatusOr<bool> WriteState::Delete(KeyspaceState& keyspace, std::string_view key) {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  std::string key_copy;
+  key = Detach(key, key_copy);
+  pages_.set_reserve(space::Reserve::kMayUse);
+  tree::TreeWriter writer(&pages_, &arena_, &keyspace.record.root);
+  const absl::StatusOr<tree::TreeWriter::Place> place = writer.Seek(key);
+  if (!place.ok()) return Fail(place.status());
+  if (!place->exact) {
+    pages_.set_reserve(space::Reserve::kKeep);
+    return false;
+  }
+  keyspace.changed = true;
+  ++keyspace.changes;
+  changed_ = true;
+  const absl::Status status = Fail(writer.Remove());
+  pages_.set_reserve(space::Reserve::kKeep);
+  ESPALIER_RETURN_IF_ERROR(status);
+  return true;
+}
+
+absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::string_view begin,
+                                                 std::optional<std::string_view> end) {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  std::string begin_copy;
+  std::string end_copy;
+  begin = Detach(begin, begin_copy);
+  if (end.has_value()) end = Detach(*end, end_copy);
+  pages_.set_reserve(space::Reserve::kMayUse);
+  tree::TreeWriter writer(&pages_, &arena_, &keyspace.record.root);
+  const absl::StatusOr<uint64_t> removed = writer.RemoveRange(begin, end, detached_);
+  pages_.set_reserve(space::Reserve::kKeep);
+  if (!removed.ok()) return Fail(removed.status());
+  if (*removed > 0 || !detached_.empty()) {
+    keyspace.changed = true;
+    ++keyspace.changes;
+    changed_ = true;
+  }
+  return *removed;
+}
+
+absl::StatusOr<uint64_t> WriteState::CreateKeyspace(std::string_view name, uint32_t compress_from) {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  if (name.empty() || name.size() > kMaxKeyspaceNameBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a keyspace's name has 1 to ",
+                                                   kMaxKeyspaceNameBytes, " bytes, not ",
+                                                   name.size()));
+  }
+  const absl::StatusOr<uint64_t> existing = FindKeyspaceByName(name);
+  if (existing.ok()) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("there is a keyspace \"", std::string(name), "\""));
+  }
+  if (!absl::IsNotFound(existing.status())) return existing.status();
+  std::string name_copy;
+  name = Detach(name, name_copy);
+  const uint64_t id = next_id_++;
+  changed_ = true;
+  CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
+  ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutName(name, id)));
+  const KeyspaceRecord record{{}, compress_from, std::string(name)};
+  ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutKeyspace(id, record)));
+  return id;
+}
+
+absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  if (keyspace.id == kDefaultKeyspaceId) {
+    return absl::InvalidArgumentError("the default keyspace cannot be dropped");
+  }
+  changed_ = true;
+  pages_.set_reserve(space::Reserve::kMayUse);
+  CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
+  absl::Status status = Fail(catalogue.RemoveName(keyspace.record.name));
+  if (status.ok()) status = Fail(catalogue.RemoveKeyspace(keyspace.id));
+  pages_.set_reserve(space::Reserve::kKeep);
+  ESPALIER_RETURN_IF_ERROR(status);
+  const page::TreeRoot& root = keyspace.record.root;
+  if (root.height > 0) detached_.push_back({root.ref, root.height - 1});
+  keyspace.dropped = true;
+  keyspace.changed = false;
+  ++keyspace.changes;
+  return absl::OkStatus();
+}
+
+absl::Status WriteState::RenameKeyspace(KeyspaceState& keyspace, std::string_view name) {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  if (keyspace.id == kDefaultKeyspaceId) {
+    return absl::InvalidArgumentError("the default keyspace cannot be renamed");
+  }
+  if (name.empty() || name.size() > kMaxKeyspaceNameBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a keyspace's name has 1 to ",
+                                                   kMaxKeyspaceNameBytes, " bytes, not ",
+                                                   name.size()));
+  }
+  if (name == keyspace.record.name) return absl::OkStatus();
+  const absl::StatusOr<uint64_t> existing = FindKeyspaceByName(name);
+  if (existing.ok()) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("there is a keyspace \"", std::string(name), "\""));
+  }
+  if (!absl::IsNotFound(existing.status())) return existing.status();
+  changed_ = true;
+  const std::string new_name(name);
+  CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
+  ESPALIER_RETURN_IF_ERROR(Fail(catalogue.RemoveName(keyspace.record.name)));
+  ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutName(new_name, keyspace.id)));
+  keyspace.record.name = new_name;
+  keyspace.changed = true;
+  return absl::OkStatus();
+}
+
+// Large values that were written through Reserve() get their checksums now.
+absl::Status WriteState::SealReserved() {
+  for (const auto& [id, key] : reserved_) {
+    const absl::StatusOr<KeyspaceState*> keyspace = FindKeyspace(id);
+    if (absl::IsNotFound(keyspace.status())) continue;  // dropped since
+    ESPALIER_RETURN_IF_ERROR(keyspace.status());
+    tree::TreeWriter writer(&pages_, &arena_, &(*keyspace)->record.root);
+    ESPALIER_ASSIGN_OR_RETURN(const tree::TreeWriter::Place place, writer.Seek(key));
+    if (!place.exact || !place.payload.large) continue;  // deleted or replaced since
+    page::LargeRef ref =
+        page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(place.payload.bytes.data()));
+    if (ref.birth != version_) continue;
+    page::SealLarge(ref, pages_.source().write_page(ref.first_page));
+    // The leaf is this transaction's own.
+    ESPALIER_ASSIGN_OR_RETURN(uint8_t* const encoded, writer.OverwriteInPlace());
+    ref.Encode(encoded);
+  }
+  reserved_.clear();
+  return absl::OkStatus();
+}
+
+// Frees a bounded number of pages of trees that were cut off, and writes down what is left of them.
+absl::Status WriteState::FreeDetached() {
+  uint64_t budget = kDetachedPagesPerCommit;
+  CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
+  for (const tree::DetachedTree& tree : detached_) {
+    std::optional<tree::DetachedTree> rest = tree;
+    if (budget > 0) {
+      ESPALIER_ASSIGN_OR_RETURN(rest, tree::TreeWriter::FreePart(pages_, tree, budget));
+    }
+    if (rest.has_value()) {
+      ESPALIER_RETURN_IF_ERROR(catalogue.PutDetached({next_id_++, *rest}));
+    }
+  }
+  detached_.clear();
+  while (budget > 0) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::vector<DetachedRecord> oldest,
+                              CatalogueReader(reader(), catalogue_).Detached(1));
+    if (oldest.empty()) break;
+    ESPALIER_ASSIGN_OR_RETURN(const std::optional<tree::DetachedTree> rest,
+                              tree::TreeWriter::FreePart(pages_, oldest[0].tree, budget));
+    if (rest.has_value()) {
+      ESPALIER_RETURN_IF_ERROR(catalogue.PutDetached({oldest[0].number, *rest}));
+    } else {
+      ESPALIER_RETURN_IF_ERROR(catalogue.RemoveDetached(oldest[0].number));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteState::FinishCatalogue() {
+  CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
+  for (const KeyspaceState& keyspace : keyspaces_) {
+    if (!keyspace.changed) continue;
+    ESPALIER_RETURN_IF_ERROR(catalogue.PutKeyspace(keyspace.id, keyspace.record));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteState::Prepare() {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  ESPALIER_RETURN_IF_ERROR(engine_->PoisonStatus());
+  pages_.set_reserve(space::Reserve::kMayUse);
+  ESPALIER_RETURN_IF_ERROR(SealReserved());
+  ESPALIER_RETURN_IF_ERROR(FreeDetached());
+  ESPALIER_RETURN_IF_ERROR(FinishCatalogue());
+  // Stores into pages that the file no longer has went nowhere.
+  return CheckHealthy();
+}
+
+absl::StatusOr<Version> WriteState::Commit() {
+  ESPALIER_RETURN_IF_ERROR(CheckOpen());
+  if (!changed_ && failure_.ok()) {
+    const Version base(version_.value - 1);
+    End();
+    return base;
+  }
+  if (absl::Status status = Prepare(); !status.ok()) {
+    End();
+    return status;
+  }
+  Engine& engine = *engine_;
+  engine.allocator_->Commit();
+  engine.Publish({version_, catalogue_, next_id_, engine.allocator_->page_count(), engine.source_});
+  engine.commits_.fetch_add(1, std::memory_order_relaxed);
+  engine.ReclaimPages();
+  const Version version = version_;
+  Leave();
+  return version;
+}
+
+}  // namespace espalier::txn

@@ -1,0 +1,82 @@
+// The write transaction: changes trees in pages of its own, and at Commit() makes the next version of them.
+#ifndef ESPALIER_ENGINE_TXN_WRITE_STATE_H_
+#define ESPALIER_ENGINE_TXN_WRITE_STATE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "engine/tree/page_writer.h"
+#include "engine/tree/tree_writer.h"
+#include "engine/tree/values.h"
+#include "engine/txn/transaction_state.h"
+
+namespace espalier::txn {
+
+class WriteState final : public TransactionState {
+ public:
+  // With the writer gate entered; leaves it when it ends.
+  WriteState(Engine* engine, const VersionState& base, Version version);
+  ~WriteState() override;
+
+  const page::PageReader& reader() const override { return pages_.reader(); }
+
+  enum class PutMode { kReplace, kOnlyIfAbsent, kAppend };
+  // True if the entry was put. kInvalidArgument if `kAppend` finds a key that is not less.
+  absl::StatusOr<bool> Put(KeyspaceState& keyspace, std::string_view key, std::string_view value,
+                           PutMode mode);
+  absl::StatusOr<absl::Span<char>> Reserve(KeyspaceState& keyspace, std::string_view key,
+                                           uint64_t value_bytes);
+  // True if the key existed.
+  absl::StatusOr<bool> Delete(KeyspaceState& keyspace, std::string_view key);
+  absl::StatusOr<uint64_t> DeleteRange(KeyspaceState& keyspace, std::string_view begin,
+                                       std::optional<std::string_view> end);
+
+  absl::StatusOr<uint64_t> CreateKeyspace(std::string_view name, uint32_t compress_from);
+  absl::Status DropKeyspace(KeyspaceState& keyspace);
+  absl::Status RenameKeyspace(KeyspaceState& keyspace, std::string_view name);
+
+  // Publishes the version; the transaction ends whatever comes of it.
+  absl::StatusOr<Version> Commit();
+  // Drops everything.
+  void End() override;
+
+ private:
+  friend class Compactor;
+
+  // The error that made the transaction unusable, if any; also a mapping that faulted.
+  absl::Status CheckHealthy() const;
+  // Notes an error after which trees may be half changed.
+  absl::Status Fail(absl::Status status);
+  // A copy if the bytes lie in the mapping, whose pages are about to change.
+  std::string_view Detach(std::string_view bytes, std::string& copy) const;
+  absl::Status PutPayload(KeyspaceState& keyspace, tree::TreeWriter& writer, std::string_view key,
+                          const page::Payload& payload);
+  absl::Status SealReserved();
+  absl::Status FreeDetached();
+  absl::Status FinishCatalogue();
+  absl::Status Prepare();
+  void Leave();
+
+  tree::PageWriter pages_;
+  page::Arena arena_;
+  tree::ValueEncoder encoder_;
+  uint64_t next_id_;
+  std::shared_ptr<page::PageSource> base_source_;
+  bool changed_ = false;
+  absl::Status failure_;
+  // Large values that the caller was still writing when they were put.
+  std::vector<std::pair<uint64_t, std::string>> reserved_;
+  std::vector<tree::DetachedTree> detached_;
+};
+
+}  // namespace espalier::txn
+
+#endif  // ESPALIER_ENGINE_TXN_WRITE_STATE_H_

@@ -1,0 +1,37 @@
+// Lets one writer in at a time, in the order of their coming. Unlike a mutex it may be left by another
+// thread than the one that entered, since a write transaction may move between threads.
+#ifndef ESPALIER_ENGINE_TXN_WRITER_GATE_H_
+#define ESPALIER_ENGINE_TXN_WRITER_GATE_H_
+
+#include <atomic>
+#include <chrono>
+#include <list>
+#include <optional>
+
+#include "engine/base/mutex.h"
+
+namespace espalier::txn {
+
+// Thread-safe.
+class WriterGate {
+ public:
+  using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+  // False if the deadline passed first.
+  bool Enter(Deadline deadline = std::nullopt);
+  void Leave();
+  // Leaves unless `flag` is set, in one step with regard to occupied(). False if it is.
+  bool LeaveUnless(const std::atomic<bool>& flag);
+  bool occupied() const;
+
+ private:
+  mutable Mutex mutex_;
+  CondVar changed_;
+  bool occupied_ ABSL_GUARDED_BY(mutex_) = false;
+  // Those that wait, the next one first; the addresses tell them apart.
+  std::list<const void*> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace espalier::txn
+
+#endif  // ESPALIER_ENGINE_TXN_WRITER_GATE_H_
