@@ -42,7 +42,7 @@ absl::Status ChunkedWriter::Begin() {
 
 absl::Status ChunkedWriter::PutInTransaction(std::string_view key, std::string_view value) {
   if (sorted_) {
-    const absl::Status status = txn_->Append(keyspace_, key, value);
+    absl::Status status = txn_->Append(keyspace_, key, value);
     if (status.ok()) ++entries_;
     // The key itself is sound, so kInvalidArgument says that it is out of order.
     if (!absl::IsInvalidArgument(status)) return status;

@@ -1,6 +1,7 @@
 // put DATABASE KEY VALUE: inserts or replaces one entry.
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "tools/text/line_reader.h"
