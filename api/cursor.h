@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "espalier/export.h"
 #include "espalier/keyspace.h"
 
 namespace espalier {
@@ -29,7 +30,7 @@ class CursorState;
 // The positioning calls return true when the cursor stands on an entry. On false it stands nowhere:
 // status() is OK when there simply is no such entry, kDataLoss when the way led over a damaged page,
 // kFailedPrecondition when the transaction has ended.
-class Cursor {
+class ESPALIER_EXPORT Cursor {
  public:
   Cursor(Cursor&&) noexcept;
   Cursor& operator=(Cursor&&) noexcept;
@@ -59,9 +60,9 @@ class Cursor {
   // cursor moves or goes.
   std::string_view key() const;
 
-  // The current entry's value: a view into the mapping (decompressed values: into memory of the
-  // transaction), valid until the transaction ends; in a write transaction until the entry is
-  // changed. kFailedPrecondition when the cursor stands nowhere, kDataLoss for a damaged large value.
+  // The current entry's value: a view into the mapping, valid until the transaction ends (in a write
+  // transaction: until it changes something). A value stored compressed is decompressed into memory of
+  // the cursor, and its view is valid until the next call of value(). kFailedPrecondition when the cursor stands nowhere, kDataLoss for a damaged large value.
   absl::StatusOr<std::string_view> value() const;
 
  protected:
@@ -74,7 +75,7 @@ class Cursor {
 // A cursor of a write transaction. Changes made through the transaction or another cursor keep its
 // position: it stands on the same key, or, if that key was deleted, Next() and Prev() go to the
 // neighbours that the key would have.
-class WriteCursor : public Cursor {
+class ESPALIER_EXPORT WriteCursor : public Cursor {
  public:
   // Replaces the value of the current entry; the cursor stays on it.
   absl::Status Put(std::string_view value);
@@ -96,7 +97,7 @@ class WriteCursor : public Cursor {
 //
 // An error ends the loop early and stays in status(). Single pass; the views of an entry's key are
 // valid until the iterator moves, those of its value until the transaction ends.
-class Scan {
+class ESPALIER_EXPORT Scan {
  public:
   class Iterator {
    public:

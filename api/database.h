@@ -11,14 +11,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "espalier/cursor.h"
+#include "espalier/export.h"
 #include "espalier/keyspace.h"
 #include "espalier/options.h"
 #include "espalier/stats.h"
@@ -37,7 +36,7 @@ struct CompactResult {
 
 // Thread-safe: any number of threads may call any member at once, Close() and the destructor
 // excepted. Movable, not copyable.
-class Database {
+class ESPALIER_EXPORT Database {
  public:
   // Opens the file at `path`, or creates it. Errors:
   //   kNotFound            no such file (or directory)
@@ -67,7 +66,8 @@ class Database {
   absl::StatusOr<ReadTransaction> BeginRead();
 
   // Begins the write transaction; waits while another one is open. A thread that asks for a second
-  // one while it holds the first waits for ever.
+  // one while it holds the first waits for ever; the same holds for Checkpoint(), Compact() and
+  // Verify(), which need the writer's place for a moment.
   absl::StatusOr<WriteTransaction> BeginWrite();
   // Waits until `deadline` at most, then kDeadlineExceeded.
   absl::StatusOr<WriteTransaction> TryBeginWrite(std::chrono::steady_clock::time_point deadline);
@@ -113,8 +113,10 @@ class Database {
   const std::string& path() const;
 
  private:
-  explicit Database(std::shared_ptr<txn::Engine> engine);
-  std::shared_ptr<txn::Engine> engine_;
+  explicit Database(txn::Engine* engine) : engine_(engine) {}
+  // OK if there is an engine behind the handle, which is not so after a move.
+  absl::Status CheckHandle() const;
+  txn::Engine* engine_;
 };
 
 }  // namespace espalier

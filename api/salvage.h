@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "espalier/export.h"
 
 namespace espalier {
 
@@ -28,7 +29,7 @@ using SalvageSink = std::function<absl::Status(std::string_view keyspace, std::s
 
 // Delivers the entries of every valid leaf. Works without a superblock or checkpoint slot. Writes
 // nothing. kNotFound, kPermissionDenied, kUnavailable as Database::Open; the sink's own errors.
-absl::StatusOr<SalvageReport> Salvage(const std::string& path, const SalvageSink& sink);
+ESPALIER_EXPORT absl::StatusOr<SalvageReport> Salvage(const std::string& path, const SalvageSink& sink);
 
 }  // namespace espalier
 

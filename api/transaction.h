@@ -22,12 +22,14 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "espalier/cursor.h"
+#include "espalier/export.h"
 #include "espalier/keyspace.h"
 #include "espalier/options.h"
 
 namespace espalier {
 
 namespace txn {
+struct KeyspaceState;
 class TransactionState;
 class WriteState;
 }  // namespace txn
@@ -41,7 +43,7 @@ struct KeyspaceInfo {
 };
 
 // What both kinds of transaction can read.
-class Transaction {
+class ESPALIER_EXPORT Transaction {
  public:
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -100,10 +102,14 @@ class Transaction {
   Transaction(Transaction&&) noexcept = default;
   Transaction& operator=(Transaction&&) noexcept = default;
   ~Transaction() = default;
+  // OK while the transaction is open.
+  absl::Status CheckOpen() const;
+  // The keyspace in this transaction, whose address holds while it is open.
+  absl::StatusOr<txn::KeyspaceState*> Resolve(const Keyspace& keyspace) const;
   std::shared_ptr<txn::TransactionState> state_;
 };
 
-class ReadTransaction : public Transaction {
+class ESPALIER_EXPORT ReadTransaction : public Transaction {
  public:
   ReadTransaction(ReadTransaction&&) noexcept;
   ReadTransaction& operator=(ReadTransaction&&) noexcept;
@@ -126,7 +132,7 @@ struct CommitToken {
 // the transaction usable; an error that could have left a change half done (kResourceExhausted: the
 // disk is full; kDataLoss) makes it refuse further changes and Commit() with that error, and dropping
 // it restores the state before it.
-class WriteTransaction : public Transaction {
+class ESPALIER_EXPORT WriteTransaction : public Transaction {
  public:
   WriteTransaction(WriteTransaction&&) noexcept;
   WriteTransaction& operator=(WriteTransaction&&) noexcept;

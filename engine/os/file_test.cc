@@ -1,7 +1,6 @@
 #include "engine/os/file.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -9,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -321,10 +321,12 @@ TEST_F(FileTest, InMemoryFilesBehaveAsFiles) {
 
 TEST_F(FileTest, AMovedFromFileFailsEveryCall) {
   ESPALIER_ASSERT_OK_AND_ASSIGN(File file, File::CreateExclusive(path_));
-  File moved = std::move(file);
-  EXPECT_EQ(file.fd(), -1);  // NOLINT(bugprone-use-after-move): that is what is tested
+  const File moved = std::move(file);
+  // NOLINTBEGIN(bugprone-use-after-move, clang-analyzer-cplusplus.Move): it is what is tested.
+  EXPECT_EQ(file.fd(), -1);
   EXPECT_FALSE(file.Size().ok());
   EXPECT_FALSE(file.WriteAt(0, Bytes{1}).ok());
+  // NOLINTEND(bugprone-use-after-move, clang-analyzer-cplusplus.Move)
   EXPECT_THAT(moved.Size(), IsOkAndHolds(0u));
 }
 

@@ -24,7 +24,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 constexpr size_t kReserve = Mapping::DefaultReservation();
 
@@ -138,8 +137,7 @@ TEST_F(MappingTest, ReadOnlyMappingsRefuseToWrite) {
 
 TEST_F(MappingTest, AStrayStoreThroughTheReadViewCrashes) {
   const File file = MakeFile(1);
-  const std::unique_ptr<Mapping> outer = MapOrDie(file);
-  // The map is made in the child of the death test, which does not inherit this one's.
+  // The child of the death test makes a map of its own: it inherits none.
   EXPECT_DEATH(const_cast<uint8_t*>(MapOrDie(file, Access::kReadWrite, true)->read_base())[0] = 1,
                "");
 }

@@ -24,7 +24,7 @@ class OpenFiles {
   // The one of this process, never destroyed: handles may be closed while static objects are
   // destroyed.
   static OpenFiles& Get() {
-    static OpenFiles* const open_files = new OpenFiles;
+    static auto* const open_files = new OpenFiles;
     return *open_files;
   }
 

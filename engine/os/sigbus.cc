@@ -1,7 +1,6 @@
 #include "engine/os/sigbus.h"
 
 #include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <csignal>
 #include <limits>
 #include <utility>
 
@@ -166,7 +166,7 @@ void ForgetAllInForkChild() {
 
 bool Install() {
   host_page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  static ForkHook* const forget_in_child = new ForkHook(&ForgetAllInForkChild);
+  static auto* const forget_in_child = new ForkHook(&ForgetAllInForkChild);
   static_cast<void>(forget_in_child);
   struct sigaction action = {};
   action.sa_sigaction = &HandleSigbus;

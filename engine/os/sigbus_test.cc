@@ -1,13 +1,13 @@
 #include "engine/os/sigbus.h"
 
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csetjmp>
+#include <csignal>
 #include <cstdint>
 #include <fstream>
 #include <iterator>

@@ -1,8 +1,7 @@
 #include "engine/os/temp_dir_for_testing.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 

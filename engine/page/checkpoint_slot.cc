@@ -19,7 +19,7 @@ std::array<uint8_t, CheckpointSlot::kEncodedBytes> CheckpointSlot::Encode(
   std::array<uint8_t, kEncodedBytes> bytes{};
   uint8_t* const at = bytes.data();
   std::memcpy(at + 8, kMagic, 8);
-  std::copy(uuid.begin(), uuid.end(), bytes.begin() + 16);
+  std::copy(uuid.begin(), uuid.end(), bytes.begin() + kUuidOffset);
   StoreLE64(at + 32, sequence);
   StoreLE64(at + 40, version.value);
   StoreLE64(at + 48, page_count);
@@ -43,7 +43,7 @@ std::optional<CheckpointSlot> CheckpointSlot::Decode(std::span<const uint8_t> by
   const uint8_t* const at = bytes.data();
   if (LoadLE64(at) != Checksum(at + 8, kEncodedBytes - 8, slot_index)) return std::nullopt;
   if (std::memcmp(at + 8, kMagic, 8) != 0) return std::nullopt;
-  if (!std::equal(uuid.begin(), uuid.end(), bytes.begin() + 16)) return std::nullopt;
+  if (!std::equal(uuid.begin(), uuid.end(), bytes.begin() + kUuidOffset)) return std::nullopt;
   CheckpointSlot slot;
   slot.sequence = LoadLE64(at + 32);
   slot.version = Version(LoadLE64(at + 40));

@@ -72,7 +72,8 @@ inline int ComparePrefix(std::string_view key, const uint8_t* prefix, uint32_t l
 // Order of two suffixes with equal heads, given by tail and whole length.
 inline int CompareTails(std::string_view a, uint32_t a_length, std::string_view b,
                         uint32_t b_length) {
-  const int order = std::memcmp(a.data(), b.data(), std::min(a.size(), b.size()));
+  const size_t shared = std::min(a.size(), b.size());
+  const int order = shared == 0 ? 0 : std::memcmp(a.data(), b.data(), shared);
   if (order != 0) return order;
   return a_length < b_length ? -1 : a_length > b_length ? 1 : 0;
 }

@@ -37,6 +37,7 @@ void PageAllocator::Begin(Version version) {
 
 void PageAllocator::Commit() {
   allocated_.clear();
+  front_first_ = false;
   if (freed_.empty()) return;
   for (const FreedRun& run : freed_) waiting_count_ += run.count;
   undecided_.push_back({running_, std::move(freed_)});
@@ -44,6 +45,7 @@ void PageAllocator::Commit() {
 }
 
 void PageAllocator::Rollback() {
+  front_first_ = false;
   FlushRecent();
   for (const PageRun& run : allocated_) {
     // Some of these were freed again by the transaction itself.
@@ -180,7 +182,7 @@ absl::StatusOr<PageNumber> PageAllocator::AllocateRun(uint64_t count, Reserve re
   ESPALIER_RETURN_IF_ERROR(EnsureBlocks(*run, count));
   free_.ClearRange(*run, count);
   unsealed_.ClearRange(*run, count);  // from an earlier life as a node
-  next_run_ = *run + count;
+  next_run_ = front_first_ ? 0 : *run + count;
   RecordAllocation(*run, count);
   return PageNumber(*run);
 }
@@ -197,10 +199,11 @@ void PageAllocator::FreeRun(PageNumber first, uint64_t count, Version birth) {
 
 void PageAllocator::MakeFree(const FreedRun& run) {
   free_count_ += run.count;
-  if (run.count == 1 && recent_.size() < kMaxRecent) {
+  if (run.count == 1 && recent_.size() < kMaxRecent && !front_first_) {
     recent_.push_back(run.first);
   } else {
     free_.SetRange(run.first, run.count);
+    if (front_first_) next_single_ = std::min(next_single_, run.first);
   }
 }
 
@@ -326,13 +329,9 @@ void PageAllocator::BlocksWereReleased(const PageRun& run) {
 
 void PageAllocator::AllocateFromFront() {
   FlushRecent();
+  front_first_ = true;
   next_single_ = 0;
   next_run_ = 0;
-}
-
-bool PageAllocator::HasFreePageBefore(uint64_t page_limit) {
-  FlushRecent();
-  return free_.FindFirstSet(0) < std::min(page_limit, page_count_);
 }
 
 std::vector<std::pair<Version, uint64_t>> PageAllocator::WaitingPages() const {

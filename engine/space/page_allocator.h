@@ -93,10 +93,9 @@ class PageAllocator {
   // Free runs of at least `minimum_pages` pages that have disk blocks.
   std::vector<PageRun> FindFreeRuns(uint64_t minimum_pages);
   void BlocksWereReleased(const PageRun& run);
-  // From now on single pages come from the front of the file (compaction).
+  // Whatever the running transaction allocates from now on comes from as near to the front of the file
+  // as can be.
   void AllocateFromFront();
-  // Whether a page before `page_limit` could be handed out without growing the file.
-  bool HasFreePageBefore(uint64_t page_limit);
 
   const page::PageSource& source() const { return file_->source(); }
 
@@ -111,6 +110,8 @@ class PageAllocator {
   // For verification: every page that is free, and every page that waits.
   Bitmap FreePages() const;
   Bitmap WaitingPagesBitmap() const;
+  // Nodes whose checksum is not written yet.
+  const Bitmap& unsealed() const { return unsealed_; }
 
  private:
   struct FreedRun {
@@ -152,6 +153,7 @@ class PageAllocator {
   uint64_t waiting_count_ = 0;
   uint64_t next_single_ = 0;      // where the search for a single page goes on
   uint64_t next_run_ = 0;
+  bool front_first_ = false;
 
   // The running transaction's.
   Version running_{0};

@@ -42,6 +42,12 @@ void SpaceMap::MarkChanged(uint64_t leaf) {
   }
 }
 
+void SpaceMap::MarkAllChanged() {
+  for (std::vector<Node>& level : levels_) {
+    for (Node& node : level) node.changed = true;
+  }
+}
+
 ChildRef SpaceMap::root() const { return levels_.back()[0].ref; }
 
 std::vector<PageNumber> SpaceMap::Pages() const {
@@ -116,9 +122,7 @@ absl::Status SpaceMap::Rewrite(PageAllocator& allocator, Version version) {
   if (!status.ok()) {
     // What changed is forgotten, so everything counts as changed.
     levels_ = std::move(before);
-    for (std::vector<Node>& level : levels_) {
-      for (Node& node : level) node.changed = true;
-    }
+    MarkAllChanged();
   }
   return status;
 }

@@ -37,6 +37,9 @@ class SpaceMap {
   // allocator.reachable(). After an error the map is as before; the caller rolls the allocator back.
   absl::Status Rewrite(PageAllocator& allocator, Version version);
 
+  // Lets the next Rewrite() write all of the map, to wherever the allocator puts it.
+  void MarkAllChanged();
+
   page::ChildRef root() const;
   uint32_t height() const { return static_cast<uint32_t>(levels_.size()); }
   // The pages of the map itself.

@@ -87,8 +87,8 @@ absl::StatusOr<bool> TreeWriter::SeekEnd(std::string_view key) {
   return leaf.Find(key).index == leaf.size();
 }
 
-absl::Status TreeWriter::MakePathWritable() {
-  for (uint32_t level = root_->height; level-- > 0;) {
+absl::Status TreeWriter::MakePathWritable(uint32_t lowest_level) {
+  for (uint32_t level = root_->height; level-- > lowest_level;) {
     Step& step = path_[level];
     ESPALIER_ASSIGN_OR_RETURN(const WritablePage page, pages_->MakeWritable(step.ref, step.page));
     if (page.ref != step.ref) {

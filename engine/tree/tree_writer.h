@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -72,6 +73,17 @@ class TreeWriter {
   absl::StatusOr<uint64_t> RemoveRange(std::string_view begin, std::optional<std::string_view> end,
                                        std::vector<DetachedTree>& detached);
 
+  // What Tidy() does to the children of one node.
+  struct TidyOptions {
+    uint32_t level;       // of the children
+    bool repack;          // into fewer, full pages, where that saves some
+    uint64_t page_limit;  // pages from here on are moved to where the allocator puts them
+  };
+  // Tidies the children of the node at `level` + 1 on the way to `from`. Returns the key at which the
+  // next such node begins, or nothing after the last one.
+  absl::StatusOr<std::optional<std::string>> Tidy(std::string_view from,
+                                                  const TidyOptions& options);
+
   // Frees about `budget` pages of a detached tree, from its end; returns what is left of it, if
   // anything, and reduces the budget.
   static absl::StatusOr<std::optional<DetachedTree>> FreePart(PageWriter& pages, DetachedTree tree,
@@ -97,7 +109,8 @@ class TreeWriter {
   uint8_t* writable(uint32_t level) const;
   bool AtRightEdge() const;
   absl::Status Descend(std::string_view key);
-  absl::Status MakePathWritable();
+  // The steps from the root down to `lowest_level`.
+  absl::Status MakePathWritable(uint32_t lowest_level = 0);
   void AddToCounts(int64_t delta);
 
   absl::StatusOr<uint8_t*> PutSlowly(std::string_view key, const page::Payload& payload,
@@ -117,6 +130,10 @@ class TreeWriter {
   absl::StatusOr<std::optional<Remainder>> RemoveFromLeaf(page::ChildRef ref, const uint8_t* page,
                                                           const Bounds& bounds);
   absl::Status RebalanceAround(std::string_view key);
+
+  absl::StatusOr<bool> Repack(uint32_t level);
+  absl::Status MoveChildren(const TidyOptions& options);
+  absl::Status MoveLargeValues(uint64_t page_limit);
   absl::StatusOr<uint64_t> EntriesBelow(page::ChildRef ref, uint32_t level);
 
   PageWriter* const pages_;

@@ -36,11 +36,8 @@ std::string NameKey(std::string_view name) {
   return key;
 }
 
-absl::StatusOr<KeyspaceRecord> DecodeKeyspace(const page::PageReader& reader,
-                                              std::string_view value) {
-  if (value.size() < kKeyspaceRecordBytes) {
-    return reader.source().DataLoss("a keyspace's record in the catalogue is too short");
-  }
+std::optional<KeyspaceRecord> DecodeRecord(std::string_view value) {
+  if (value.size() < kKeyspaceRecordBytes) return std::nullopt;
   KeyspaceRecord record;
   record.root = {page::ChildRef(LoadLE64(Bytes(value))), LoadLE64(Bytes(value) + 8),
                  LoadLE32(Bytes(value) + 16)};
@@ -49,7 +46,7 @@ absl::StatusOr<KeyspaceRecord> DecodeKeyspace(const page::PageReader& reader,
   if (record.root.height >= page::kMaxHeight ||
       record.root.ref.is_null() != (record.root.height == 0) ||
       (record.root.height == 0 && record.root.entries != 0)) {
-    return reader.source().DataLoss("a keyspace's record in the catalogue is damaged");
+    return std::nullopt;
   }
   return record;
 }
@@ -73,10 +70,27 @@ absl::StatusOr<std::string_view> Lookup(const page::PageReader& reader,
 
 }  // namespace
 
+std::optional<KeyspaceRecord> DecodeKeyspaceRecord(std::string_view key, std::string_view value) {
+  if (key.size() != 9 || key[0] != kKeyspaceTag) return std::nullopt;
+  return DecodeRecord(value);
+}
+
+bool IsCatalogueKey(std::string_view key) {
+  if (key.empty()) return false;
+  if (key[0] == kKeyspaceTag || key[0] == kDetachedTag) {
+    return key.size() == 9 && NumberOf(key) < uint64_t{1} << 48;
+  }
+  return key[0] == kNameTag && key.size() > 1;
+}
+
 absl::StatusOr<KeyspaceRecord> CatalogueReader::FindById(uint64_t id) const {
   const absl::StatusOr<std::string_view> value =
       Lookup(reader_, root_, NumberKey(kKeyspaceTag, id));
-  if (value.ok()) return DecodeKeyspace(reader_, *value);
+  if (value.ok()) {
+    std::optional<KeyspaceRecord> record = DecodeRecord(*value);
+    if (record.has_value()) return *std::move(record);
+    return reader_.source().DataLoss("a keyspace's record in the catalogue is damaged");
+  }
   if (absl::IsNotFound(value.status()) && id == kDefaultKeyspaceId) return KeyspaceRecord{};
   return value.status();
 }

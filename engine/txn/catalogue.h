@@ -38,6 +38,11 @@ struct DetachedRecord {
   tree::DetachedTree tree;
 };
 
+// For salvage: the record if this is one of a keyspace and sound.
+std::optional<KeyspaceRecord> DecodeKeyspaceRecord(std::string_view key, std::string_view value);
+// Whether a key has the form of the catalogue's keys.
+bool IsCatalogueKey(std::string_view key);
+
 // Reads the catalogue of one version.
 class CatalogueReader {
  public:

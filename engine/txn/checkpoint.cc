@@ -60,6 +60,7 @@ absl::StatusOr<std::optional<Engine::FrozenVersion>> Engine::Freeze(Closing clos
   frozen.slot.clean = closing == Closing::kYes;
   if (!unchanged) {
     allocator_->Begin(version.version);
+    allocator_->AllocateFromFront();
     if (absl::Status status = space_map_->Rewrite(*allocator_, version.version); !status.ok()) {
       allocator_->Rollback();
       outgrown_.clear();

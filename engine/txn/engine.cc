@@ -28,6 +28,7 @@ Engine::Engine(os::File file, const EngineOptions& options)
     : instance_(next_instance.fetch_add(1)),
       options_(options),
       fork_generation_(ForkGeneration()),
+      path_(file.path()),
       file_(std::move(file)) {
   fork_hook_.emplace([this] { file_.CloseInForkChild(); });
 }

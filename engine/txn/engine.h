@@ -112,7 +112,7 @@ class Engine final : private space::BackingFile {
   // Tells databases apart within a process; never 0.
   uint64_t instance() const { return instance_; }
   uint32_t page_bytes() const { return superblock_.page_bytes; }
-  const std::string& path() const { return file_.path(); }
+  const std::string& path() const { return path_; }
   const EngineOptions& options() const { return options_; }
   uint64_t file_bytes() const { return file_pages_.load() * page_bytes(); }
 
@@ -123,6 +123,7 @@ class Engine final : private space::BackingFile {
   friend class TransactionState;
   friend class WriteState;
   friend class Compactor;
+  friend class Verifier;
 
   enum class Closing { kNo, kYes };
 
@@ -156,6 +157,7 @@ class Engine final : private space::BackingFile {
   // At the end of a transaction: with `slot` null the writer's.
   void EndTransaction(ReaderSlot* slot);
   bool HasTransactions() const;
+  uint64_t WaitingPages();
 
   // --- engine.cc: space::BackingFile, for the allocator
   absl::Status Grow(uint64_t page_count) override;
@@ -173,6 +175,7 @@ class Engine final : private space::BackingFile {
   const uint64_t instance_;
   const EngineOptions options_;
   const uint32_t fork_generation_;
+  const std::string path_;
   os::File file_;
   std::optional<os::OpenFileRegistration> registration_;
   page::Superblock superblock_;

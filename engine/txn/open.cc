@@ -172,7 +172,8 @@ absl::Status Engine::Load() {
   ESPALIER_ASSIGN_OR_RETURN(source_, MapFile(file_pages, wanted));
   file_pages_.store(file_pages);
 
-  allocator_.emplace(page::FirstDataPage(page_bytes()), page_bytes(), this);
+  allocator_.emplace(page::FirstDataPage(page_bytes()), page_bytes(),
+                     static_cast<space::BackingFile*>(this));
   space_map_.emplace(page_bytes());
   const VersionState state{slot_.version, slot_.catalogue, slot_.next_keyspace_id,
                            slot_.page_count, source_};

@@ -150,10 +150,12 @@ absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::s
   if (end.has_value()) end = Detach(*end, end_copy);
   pages_.set_reserve(space::Reserve::kMayUse);
   tree::TreeWriter writer(&pages_, &arena_, &keyspace.record.root);
+  const page::TreeRoot before = keyspace.record.root;
   const absl::StatusOr<uint64_t> removed = writer.RemoveRange(begin, end, detached_);
   pages_.set_reserve(space::Reserve::kKeep);
   if (!removed.ok()) return Fail(removed.status());
-  if (*removed > 0 || !detached_.empty()) {
+  // Even where no entry was in the range, pages may have been copied on the way.
+  if (keyspace.record.root != before) {
     keyspace.changed = true;
     ++keyspace.changes;
     changed_ = true;

@@ -1,0 +1,96 @@
+#include "engine/txn/copy.h"
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "engine/base/status_macros.h"
+#include "engine/os/directory.h"
+#include "engine/tree/cursor.h"
+#include "engine/tree/values.h"
+#include "engine/txn/transaction_state.h"
+#include "engine/txn/write_state.h"
+
+namespace espalier::txn {
+namespace {
+
+// The copy is committed in parts, so that its transactions stay small.
+constexpr uint64_t kPartBytes = uint64_t{64} << 20;
+
+class Copier {
+ public:
+  Copier(TransactionState& from, Engine& to, const ProgressFunction& progress)
+      : from_(from), to_(to), progress_(progress) {}
+
+  absl::Status Run() {
+    ESPALIER_ASSIGN_OR_RETURN(const std::vector<CatalogueReader::Listed> keyspaces,
+                              from_.ListKeyspaces());
+    for (const auto& keyspace : keyspaces) total_ += keyspace.record.root.entries;
+    for (const auto& keyspace : keyspaces) ESPALIER_RETURN_IF_ERROR(CopyKeyspace(keyspace.record));
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status CopyKeyspace(const KeyspaceRecord& record) {
+    ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<WriteState> part, to_.BeginWrite(std::nullopt));
+    uint64_t id = kDefaultKeyspaceId;
+    if (!record.name.empty()) {
+      ESPALIER_ASSIGN_OR_RETURN(id, part->CreateKeyspace(record.name, record.compress_from));
+    }
+    ESPALIER_ASSIGN_OR_RETURN(KeyspaceState * target, part->FindKeyspace(id));
+    tree::Cursor cursor(from_.reader(), record.root);
+    page::Arena values;
+    std::string key;
+    uint64_t part_bytes = 0;
+    for (bool found = cursor.First(); found; found = cursor.Next()) {
+      key.resize(cursor.KeyLength() + page::kHeadBytes);
+      key.resize(cursor.CopyKey(key.data()));
+      values.Reset();
+      ESPALIER_ASSIGN_OR_RETURN(const std::string_view value,
+                                tree::DecodeValue(from_.reader(), cursor.payload(), values));
+      ESPALIER_RETURN_IF_ERROR(
+          part->Put(*target, key, value, WriteState::PutMode::kAppend).status());
+      part_bytes += key.size() + value.size();
+      if (part_bytes >= kPartBytes) {
+        ESPALIER_RETURN_IF_ERROR(part->Commit().status());
+        ESPALIER_ASSIGN_OR_RETURN(part, to_.BeginWrite(std::nullopt));
+        ESPALIER_ASSIGN_OR_RETURN(target, part->FindKeyspace(id));
+        part_bytes = 0;
+      }
+      if (++done_ % 4096 == 0 && progress_ && !progress_(done_, total_)) {
+        return absl::CancelledError("the copy was cancelled");
+      }
+    }
+    ESPALIER_RETURN_IF_ERROR(cursor.status());
+    return part->Commit().status();
+  }
+
+  TransactionState& from_;
+  Engine& to_;
+  const ProgressFunction& progress_;
+  uint64_t done_ = 0;
+  uint64_t total_ = 0;
+};
+
+}  // namespace
+
+absl::Status CopyDatabase(Engine& source, const std::string& path,
+                          const ProgressFunction& progress) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::shared_ptr<TransactionState> from, source.BeginRead());
+  EngineOptions options;
+  options.must_create = true;
+  options.page_bytes = source.page_bytes();
+  ESPALIER_ASSIGN_OR_RETURN(Engine* const engine, Engine::Open(path, options));
+  absl::Cleanup discard = [&] {
+    os::Remove(path).IgnoreError();
+    Engine::Release(engine);
+  };
+  ESPALIER_RETURN_IF_ERROR(Copier(*from, *engine, progress).Run());
+  ESPALIER_RETURN_IF_ERROR(engine->Close());
+  std::move(discard).Cancel();
+  Engine::Release(engine);
+  return absl::OkStatus();
+}
+
+}  // namespace espalier::txn

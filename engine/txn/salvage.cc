@@ -1,0 +1,225 @@
+#include "engine/txn/salvage.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/bitmap.h"
+#include "engine/base/status_macros.h"
+#include "engine/os/file.h"
+#include "engine/os/mapping.h"
+#include "engine/page/checkpoint_slot.h"
+#include "engine/page/inner.h"
+#include "engine/page/leaf.h"
+#include "engine/page/page_source.h"
+#include "engine/page/superblock.h"
+#include "engine/tree/values.h"
+#include "engine/txn/catalogue.h"
+
+namespace espalier::txn {
+namespace {
+
+using page::ChildRef;
+using page::Header;
+using page::Inner;
+using page::Kind;
+using page::Leaf;
+
+constexpr std::string_view kOrphans = "salvaged";
+
+class Salvager {
+ public:
+  Salvager(std::shared_ptr<page::PageSource> source, uint64_t file_pages,
+           const SalvageFunction& sink)
+      : source_(std::move(source)),
+        file_pages_(file_pages),
+        // No version is too new to be read.
+        reader_(source_.get(), Version(UINT64_MAX), file_pages),
+        sink_(sink),
+        visited_(file_pages) {
+    result_.pages = file_pages;
+  }
+
+  absl::StatusOr<SalvageResult> Run(const std::vector<page::CheckpointSlot>& slots) {
+    for (const page::CheckpointSlot& slot : slots) {
+      // The newest slot's tree is what the database was; the older one's pages may be gone.
+      if (slot.catalogue.height == 0) continue;
+      ESPALIER_RETURN_IF_ERROR(WalkCatalogue(slot.catalogue));
+      break;
+    }
+    ESPALIER_RETURN_IF_ERROR(DeliverOrphans());
+    return result_;
+  }
+
+ private:
+  using LeafFunction = std::function<absl::Status(const Leaf&)>;
+
+  // Calls `function` for every valid leaf below, in key order, and counts what is damaged.
+  absl::Status WalkNode(ChildRef ref, uint32_t level, const LeafFunction& function) {
+    const uint8_t* const page = reader_.Fetch(ref, level);
+    if (page == nullptr) {
+      ++result_.damaged_pages;
+      return absl::OkStatus();
+    }
+    if (visited_.Test(ref.number().value)) return absl::OkStatus();  // a circle
+    visited_.Set(ref.number().value);
+    if (level == 0) return function(Leaf(page));
+    const Inner inner(page);
+    for (uint32_t i = 0; i < inner.size(); ++i) {
+      ESPALIER_RETURN_IF_ERROR(WalkNode(inner.child(i), level - 1, function));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status WalkCatalogue(const page::TreeRoot& root) {
+    if (root.height > page::kMaxHeight) return absl::OkStatus();
+    std::vector<KeyspaceRecord> keyspaces;
+    ESPALIER_RETURN_IF_ERROR(WalkNode(root.ref, root.height - 1, [&](const Leaf& leaf) {
+      std::string key;
+      for (uint32_t i = 0; i < leaf.size(); ++i) {
+        key.resize(leaf.KeyLength(i) + page::kHeadBytes);
+        key.resize(leaf.CopyKey(i, key.data()));
+        if (std::optional<KeyspaceRecord> record =
+                DecodeKeyspaceRecord(key, leaf.payload(i).bytes)) {
+          keyspaces.push_back(*std::move(record));
+        }
+      }
+      return absl::OkStatus();
+    }));
+    for (const KeyspaceRecord& keyspace : keyspaces) {
+      if (keyspace.root.height == 0) continue;
+      ESPALIER_RETURN_IF_ERROR(
+          WalkNode(keyspace.root.ref, keyspace.root.height - 1,
+                   [&](const Leaf& leaf) { return Deliver(keyspace.name, leaf); }));
+    }
+    return absl::OkStatus();
+  }
+
+  // Valid leaves that no valid page leads to, older versions first.
+  absl::Status DeliverOrphans() {
+    std::vector<std::pair<uint64_t, uint64_t>> orphans;  // birth, page
+    for (uint64_t number = page::FirstDataPage(source_->page_bytes()); number < file_pages_;
+         ++number) {
+      if (visited_.Test(number)) continue;
+      const Header& header = page::HeaderOf(source_->read_page(PageNumber(number)));
+      if (header.identity != Header::MakeIdentity(PageNumber(number), Kind::kLeaf, 0)) continue;
+      const ChildRef ref = ChildRef::Make(PageNumber(number), Version(header.birth));
+      if (reader_.Fetch(ref, 0) != nullptr) orphans.emplace_back(header.birth, number);
+    }
+    std::sort(orphans.begin(), orphans.end());
+    for (const auto& [birth, number] : orphans) {
+      const Leaf leaf(source_->read_page(PageNumber(number)));
+      if (LooksLikeCatalogue(leaf)) continue;
+      ESPALIER_RETURN_IF_ERROR(Deliver(std::string(kOrphans), leaf));
+    }
+    return absl::OkStatus();
+  }
+
+  // The catalogue's own old leaves are no user's data.
+  static bool LooksLikeCatalogue(const Leaf& leaf) {
+    if (leaf.size() == 0) return true;
+    std::string key;
+    for (uint32_t i = 0; i < leaf.size(); ++i) {
+      key.resize(leaf.KeyLength(i) + page::kHeadBytes);
+      key.resize(leaf.CopyKey(i, key.data()));
+      if (!IsCatalogueKey(key)) return false;
+    }
+    return true;
+  }
+
+  absl::Status Deliver(const std::string& keyspace, const Leaf& leaf) {
+    ++result_.leaf_pages;
+    std::string key;
+    for (uint32_t i = 0; i < leaf.size(); ++i) {
+      key.resize(leaf.KeyLength(i) + page::kHeadBytes);
+      key.resize(leaf.CopyKey(i, key.data()));
+      values_.Reset();
+      const absl::StatusOr<std::string_view> value =
+          tree::DecodeValue(reader_, leaf.payload(i), values_);
+      if (!value.ok()) {
+        ++result_.lost_values;
+        continue;
+      }
+      ++result_.entries;
+      ESPALIER_RETURN_IF_ERROR(sink_(keyspace, key, *value));
+    }
+    return absl::OkStatus();
+  }
+
+  const std::shared_ptr<page::PageSource> source_;
+  const uint64_t file_pages_;
+  const page::PageReader reader_;
+  const SalvageFunction& sink_;
+  Bitmap visited_;
+  page::Arena values_;
+  SalvageResult result_;
+};
+
+// Without a superblock: the page size at which the most pages say their own number.
+uint32_t GuessPageBytes(const os::File& file, uint64_t file_bytes) {
+  uint32_t best = page::kMinPageBytes;
+  uint64_t best_score = 0;
+  for (uint32_t page_bytes = page::kMinPageBytes; page_bytes <= page::kMaxPageBytes;
+       page_bytes *= 2) {
+    uint64_t score = 0;
+    const uint64_t first = page::FirstDataPage(page_bytes);
+    const uint64_t pages = std::min<uint64_t>(file_bytes / page_bytes, first + 4096);
+    for (uint64_t number = first; number < pages; ++number) {
+      Header header;
+      const auto read =
+          file.ReadAt(number * page_bytes, std::span(reinterpret_cast<uint8_t*>(&header),
+                                                     sizeof(header)));
+      if (read.ok() && *read == sizeof(header) && header.number().value == number &&
+          header.birth > 0) {
+        score += page_bytes;
+      }
+    }
+    if (score > best_score) {
+      best_score = score;
+      best = page_bytes;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+absl::StatusOr<SalvageResult> SalvageFile(const std::string& path, const SalvageFunction& sink) {
+  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::File::Open(path, os::OpenMode::kReadOnly));
+  ESPALIER_RETURN_IF_ERROR(file.LockShared());
+  ESPALIER_ASSIGN_OR_RETURN(const uint64_t file_bytes, file.Size());
+  std::array<uint8_t, page::Superblock::kEncodedBytes> bytes{};
+  ESPALIER_ASSIGN_OR_RETURN(const size_t read, file.ReadAt(page::kSuperblockOffset, bytes));
+  const absl::StatusOr<page::Superblock> superblock =
+      page::Superblock::Decode(std::span(bytes).first(read), path);
+  const uint32_t page_bytes =
+      superblock.ok() ? superblock->page_bytes : GuessPageBytes(file, file_bytes);
+  std::vector<page::CheckpointSlot> slots;
+  for (uint32_t i = 0; i < 2; ++i) {
+    std::array<uint8_t, page::CheckpointSlot::kEncodedBytes> slot_bytes{};
+    ESPALIER_RETURN_IF_ERROR(file.ReadAt(page::kSlotOffsets[i], slot_bytes).status());
+    // A damaged superblock does not tell the UUID; the slot's own will do.
+    page::Uuid uuid;
+    std::copy_n(slot_bytes.begin() + page::CheckpointSlot::kUuidOffset, uuid.size(), uuid.begin());
+    if (superblock.ok()) uuid = superblock->uuid;
+    if (auto slot = page::CheckpointSlot::Decode(slot_bytes, uuid, i)) slots.push_back(*slot);
+  }
+  std::sort(slots.begin(), slots.end(),
+            [](const auto& a, const auto& b) { return a.sequence > b.sequence; });
+  const uint64_t file_pages = file_bytes / page_bytes;
+  if (file_pages == 0) return SalvageResult{};
+  const size_t minimum_bytes = file_pages * page_bytes + (size_t{1} << 20);
+  ESPALIER_ASSIGN_OR_RETURN(std::unique_ptr<os::Mapping> mapping,
+                            os::MapWithFallback(file, minimum_bytes, minimum_bytes,
+                                                os::Access::kReadOnly, false));
+  auto source = std::make_shared<page::PageSource>(std::move(mapping), page_bytes,
+                                                   /*verify_checksums=*/true, path);
+  return Salvager(std::move(source), file_pages, sink).Run(slots);
+}
+
+}  // namespace espalier::txn
