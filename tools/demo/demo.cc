@@ -142,6 +142,21 @@ absl::Status Reopen(std::optional<Database>& db, const Inventory& expected, Demo
   return absl::OkStatus();
 }
 
+absl::Status CompactFile(Database& db, DemoReport& report) {
+  const Stopwatch stopwatch;
+  absl::StatusOr<CompactResult> result;
+  {
+    LongWork work("compact", ProgressBar::Unit::kItems);
+    result = db.Compact(work.Callback());
+  }
+  if (!result.ok()) return LongWork::Explain(result.status());
+  report.Figure("file before", FormatBytes(result->file_bytes_before));
+  report.Figure("file after", FormatBytes(result->file_bytes_after),
+                FormatDuration(stopwatch.Elapsed()));
+  report.Check("the file has not grown", result->file_bytes_after <= result->file_bytes_before);
+  return absl::OkStatus();
+}
+
 absl::Status VerifyFile(Database& db, const Inventory& expected, DemoReport& report) {
   const Stopwatch stopwatch;
   absl::StatusOr<VerifyReport> verified;
@@ -173,6 +188,8 @@ absl::Status RunSteps(std::optional<Database>& db, Inventory& expected,
        [&] { return HoldSnapshotWhileWriting(*db, expected, report); }},
       {"Checkpoint: make it durable", [&] { return TakeCheckpoint(*db, expected, report); }},
       {"Close, open again, read everything", [&] { return Reopen(db, expected, report); }},
+      {"Compact: repack the pages, give the space of what was deleted back",
+       [&] { return CompactFile(*db, report); }},
       {"Verify the whole file", [&] { return VerifyFile(*db, expected, report); }}};
   // Between the steps, so that an interrupted demo leaves no database behind.
   const InterruptionWatch watch;

@@ -146,6 +146,18 @@ TEST_F(ErrorsTest, SalvageGetsTheEntriesOfValidLeaves) {
   const Database db = *Database::Open(Path("new.esp"));
 }
 
+TEST_F(ErrorsTest, SalvageNeedsNoSuperblock) {
+  Fill();
+  std::string bytes = ReadFile(Path("db.esp"));
+  // Superblock and both checkpoint slots.
+  bytes.replace(0, 36'864, 36'864, '\0');
+  WriteFile(Path("db.esp"), bytes);
+  const ProgramResult salvage = Run({"dump", {"--salvage"}});
+  EXPECT_EQ(salvage.exit_code, 3) << "names and order are lost: " << salvage.errors;
+  ASSERT_EQ(RunEspalier({"load", Path("new.esp")}, salvage.output).exit_code, 0);
+  EXPECT_EQ(RunEspalier({"count", Path("new.esp"), "--keyspace", "salvaged"}).output, "5001\n");
+}
+
 TEST_F(ErrorsTest, OutputThatCannotBeWrittenIsAnError) {
   Fill();
   const std::string command = EspalierBinary() + " scan " + Path("db.esp");

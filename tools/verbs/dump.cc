@@ -146,7 +146,11 @@ absl::StatusOr<ExitCode> DumpDamaged(Invocation& invocation, const DumpArguments
                       FormatPlural(report->pages, "page") + "; " +
                       FormatPlural(report->damaged_pages, "damaged page") + ", " +
                       FormatPlural(report->lost_values, "lost value"));
-  return report->damaged_pages + report->lost_values == 0 ? ExitCode::kFine : ExitCode::kCorrupt;
+  // Where superblock or slots are gone every page may be sound, but not what belongs where.
+  const absl::Status opened = OpenToRead(invocation).status();
+  if (!opened.ok()) invocation.Complain(std::string(opened.message()));
+  const bool whole = opened.ok() && report->damaged_pages + report->lost_values == 0;
+  return whole ? ExitCode::kFine : ExitCode::kCorrupt;
 }
 
 }  // namespace
