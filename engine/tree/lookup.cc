@@ -22,15 +22,29 @@ void PrefetchLeaf(const uint8_t* page) {
   for (size_t line = 0; line < 4; ++line) __builtin_prefetch(page + line * kCacheLineBytes);
 }
 
-// The header, and where the binary search among the heads of a well-filled node begins.
+// The header and the heads of a well-filled node.
 void PrefetchInner(const uint8_t* page) {
   __builtin_prefetch(page);
-  for (size_t line = 2; line < 12; line += 2) __builtin_prefetch(page + line * kCacheLineBytes);
+  for (size_t line = 1; line < 12; ++line) __builtin_prefetch(page + line * kCacheLineBytes);
 }
 
 // Lookups in flight at once: enough to cover the latency of memory with the misses that a core can
 // have outstanding.
 constexpr size_t kGroup = 32;
+
+// Loads the first line of each page, in a loop so tight that the processor has all of the misses, and above
+// all the page-table walks, under way at once. (A prefetch waits for its walk on some processors.)
+void TouchPages(const PageReader& reader, absl::Span<const ChildRef> refs) {
+  const page::PageSource& source = reader.source();
+  uint64_t sum = 0;
+  for (const ChildRef ref : refs) {
+    if (ref.number().value < reader.page_limit()) {
+      sum += page::HeaderOf(source.read_page(ref.number())).identity;
+    }
+  }
+  // The loads must not be dropped as useless.
+  asm volatile("" : : "r"(sum));
+}
 
 void FindGroup(const PageReader& reader, const TreeRoot& root,
                absl::Span<const std::string_view> keys, absl::Span<Found> found) {
@@ -39,6 +53,7 @@ void FindGroup(const PageReader& reader, const TreeRoot& root,
   std::array<ChildRef, kGroup> refs;
   refs.fill(root.ref);
   for (uint32_t level = root.height - 1; level > 0; --level) {
+    std::array<const uint8_t*, kGroup> children;
     for (size_t i = 0; i < count; ++i) {
       if (found[i].outcome == Outcome::kDamaged) continue;
       const uint8_t* const node = reader.Fetch(refs[i], level);
@@ -47,18 +62,24 @@ void FindGroup(const PageReader& reader, const TreeRoot& root,
         continue;
       }
       const Inner inner(node);
-      refs[i] = inner.child(inner.FindChild(keys[i]));
-      if (refs[i].number().value < reader.page_limit()) {
-        const uint8_t* const child = source.read_page(refs[i].number());
-        if (level == 1) {
-          PrefetchLeaf(child);
-        } else {
-          PrefetchInner(child);
-        }
+      children[i] = inner.children() + size_t{8} * inner.FindChild(keys[i]);
+      __builtin_prefetch(children[i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (found[i].outcome != Outcome::kDamaged) refs[i] = ChildRef(LoadLE64(children[i]));
+    }
+    TouchPages(reader, absl::MakeConstSpan(refs).first(count));
+    for (size_t i = 0; i < count; ++i) {
+      if (refs[i].number().value >= reader.page_limit()) continue;
+      const uint8_t* const child = source.read_page(refs[i].number());
+      if (level == 1) {
+        PrefetchLeaf(child);
+      } else {
+        PrefetchInner(child);
       }
     }
   }
-  std::array<const uint8_t*, kGroup> leaves;
+  std::array<const uint8_t*, kGroup> leaves{};
   for (size_t i = 0; i < count; ++i) {
     if (found[i].outcome == Outcome::kDamaged) continue;
     leaves[i] = reader.Fetch(refs[i], 0);
@@ -100,7 +121,9 @@ Found Find(const PageReader& reader, const TreeRoot& root, std::string_view key)
     ref = inner.child(inner.FindChild(key));
     if (ref.number().value < reader.page_limit()) {
       const uint8_t* const child = source.read_page(ref.number());
-      if (level == 1) PrefetchLeaf(child);
+      if (level == 1) {
+        PrefetchLeaf(child);
+      }
     }
   }
   const uint8_t* const page = reader.Fetch(ref, 0);

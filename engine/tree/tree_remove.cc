@@ -23,6 +23,7 @@ using page::LeafEditor;
 
 absl::Status TreeWriter::Remove() {
   if (root_->height == 0 || !exact_) return absl::NotFoundError("");
+  at_end_ = false;
   ESPALIER_RETURN_IF_ERROR(MakePathWritable());
   const uint32_t index = path_[0].index;
   ESPALIER_RETURN_IF_ERROR(FreeLarge(*pages_, Leaf(path_[0].page).payload(index)));
@@ -125,6 +126,7 @@ absl::StatusOr<uint64_t> TreeWriter::RemoveRange(std::string_view begin,
                                                  std::optional<std::string_view> end,
                                                  std::vector<DetachedTree>& detached) {
   exact_ = false;
+  at_end_ = false;
   if (root_->height == 0 || (end.has_value() && begin >= *end)) return 0;
   const uint64_t before = root_->entries;
   Bounds bounds{std::nullopt, end};
@@ -228,11 +230,11 @@ absl::StatusOr<std::optional<DetachedTree>> TreeWriter::FreePart(PageWriter& pag
                                                                  uint64_t& budget) {
   const page::PageReader& reader = pages.reader();
   const uint8_t* page = reader.Fetch(tree.ref, tree.level);
-  if (page == nullptr) return reader.Explain(tree.ref, tree.level);
+  if (page == nullptr) return std::nullopt;
   if (tree.level == 0) {
     const Leaf leaf(page);
     for (uint32_t i = 0; i < leaf.size(); ++i) {
-      ESPALIER_RETURN_IF_ERROR(FreeLarge(pages, leaf.payload(i)));
+      FreeLarge(pages, leaf.payload(i)).IgnoreError();
     }
   } else {
     uint32_t size = Inner(page).size();
@@ -257,7 +259,7 @@ absl::StatusOr<std::optional<DetachedTree>> TreeWriter::FreePart(PageWriter& pag
       return DetachedTree{node.ref, tree.level};
     }
   }
-  ESPALIER_RETURN_IF_ERROR(pages.FreeNode(tree.ref, page));
+  pages.FreeNode(tree.ref, page).IgnoreError();
   budget -= std::min<uint64_t>(budget, 1);
   return std::nullopt;
 }

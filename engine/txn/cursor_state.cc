@@ -56,7 +56,7 @@ std::string_view CursorState::key() {
   return key_;
 }
 
-absl::StatusOr<std::string_view> CursorState::value() {
+absl::StatusOr<std::string_view> CursorState::ValueSlowly() {
   ESPALIER_RETURN_IF_ERROR(transaction_->CheckOpen());
   if (!valid_) return absl::FailedPreconditionError("the cursor stands on no entry");
   if (stale()) [[unlikely]] {
@@ -66,8 +66,9 @@ absl::StatusOr<std::string_view> CursorState::value() {
       return absl::FailedPreconditionError("the cursor's entry was deleted");
     }
   }
+  const page::PageSource& source = transaction_->reader().source();
+  if (source.faulted()) return source.FaultStatus();
   const page::Payload payload = cursor_.payload();
-  if (!payload.large && !payload.compressed) [[likely]] return payload.bytes;
   values_.Reset();
   return tree::DecodeValueSlowly(transaction_->reader(), payload, values_);
 }
@@ -90,6 +91,11 @@ bool CursorState::Return(bool* exact) {
   key_ = key;
   key_is_current_ = true;
   return true;
+}
+
+bool CursorState::Nowhere() {
+  if (absl::Status open = transaction_->CheckOpen(); !open.ok()) status_ = open;
+  return false;
 }
 
 bool CursorState::First() { return Begin() && Finish(cursor_.First()); }
@@ -125,8 +131,8 @@ bool CursorState::SeekPrefix(std::string_view prefix) {
   return false;
 }
 
-bool CursorState::Next() {
-  if (!valid_) return false;
+bool CursorState::NextSlowly() {
+  if (!valid_) return Nowhere();
   if (stale()) [[unlikely]] {
     bool exact = false;
     // If the entry is gone, what followed it is next.
@@ -140,7 +146,7 @@ bool CursorState::Next() {
 }
 
 bool CursorState::Prev() {
-  if (!valid_) return false;
+  if (!valid_) return Nowhere();
   if (stale()) [[unlikely]] {
     bool exact = false;
     if (!Return(&exact)) {
