@@ -40,6 +40,8 @@ class MemoryBacking : public BackingFile {
     return absl::OkStatus();
   }
 
+  void PrepareToWrite(uint64_t /*first_page*/, uint64_t /*count*/) override {}
+
   uint32_t page_bytes() const { return page_bytes_; }
 
   // The same file seen anew: nothing is verified yet. What read the old source must be gone.
