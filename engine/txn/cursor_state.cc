@@ -58,13 +58,7 @@ std::string_view CursorState::key() {
 absl::StatusOr<std::string_view> CursorState::value() {
   ESPALIER_RETURN_IF_ERROR(transaction_->CheckOpen());
   if (!valid_) return absl::FailedPreconditionError("the cursor stands on no entry");
-  if (stale()) [[unlikely]] {
-    bool exact = false;
-    if (!Return(&exact) || !exact) {
-      ESPALIER_RETURN_IF_ERROR(status_);
-      return absl::FailedPreconditionError("the cursor's entry was deleted");
-    }
-  }
+  if (stale()) [[unlikely]] ESPALIER_RETURN_IF_ERROR(ReturnToEntry());
   const page::Payload payload = cursor_.payload();
   if (!payload.large && !payload.compressed) [[likely]] return payload.bytes;
   values_.Reset();
@@ -89,6 +83,15 @@ bool CursorState::Return(bool* exact) {
   key_ = key;
   key_is_current_ = true;
   return true;
+}
+
+absl::Status CursorState::ReturnToEntry() {
+  bool exact = false;
+  if (Return(&exact) && exact) return absl::OkStatus();
+  ESPALIER_RETURN_IF_ERROR(status_);
+  // The place between the neighbours is kept: whatever moves from here seeks it again.
+  changes_ = kSeekAnew;
+  return absl::FailedPreconditionError("the cursor's entry was deleted");
 }
 
 bool CursorState::First() { return Begin() && Finish(cursor_.First()); }
@@ -150,21 +153,23 @@ bool CursorState::Prev() {
   return Begin() && Finish(cursor_.Prev());
 }
 
-absl::Status CursorState::Put(std::string_view value) {
+absl::Status CursorState::CheckEntry() {
   ESPALIER_RETURN_IF_ERROR(transaction_->CheckOpen());
   if (!valid_) return absl::FailedPreconditionError("the cursor stands on no entry");
+  return stale() ? ReturnToEntry() : absl::OkStatus();
+}
+
+absl::Status CursorState::Put(std::string_view value) {
+  ESPALIER_RETURN_IF_ERROR(CheckEntry());
   return static_cast<WriteState&>(*transaction_)
       .Put(*keyspace_, key_, value, WriteState::PutMode::kReplace)
       .status();
 }
 
 absl::Status CursorState::Delete() {
-  ESPALIER_RETURN_IF_ERROR(transaction_->CheckOpen());
-  if (!valid_) return absl::FailedPreconditionError("the cursor stands on no entry");
-  const absl::StatusOr<bool> deleted =
-      static_cast<WriteState&>(*transaction_).Delete(*keyspace_, key_);
-  ESPALIER_RETURN_IF_ERROR(deleted.status());
-  if (!*deleted) return absl::FailedPreconditionError("the cursor's entry was deleted");
+  ESPALIER_RETURN_IF_ERROR(CheckEntry());
+  ESPALIER_RETURN_IF_ERROR(
+      static_cast<WriteState&>(*transaction_).Delete(*keyspace_, key_).status());
   const std::string key = key_;
   SeekLowerBound(key);
   return status_;

@@ -50,6 +50,14 @@ class CursorState {
   // Finds the current key again; `*exact` tells whether it is still there, otherwise the cursor
   // stands on what followed it.
   bool Return(bool* exact);
+  // After a change of the tree: kFailedPrecondition if the current entry was deleted, kNotFound if the
+  // keyspace was dropped.
+  absl::Status ReturnToEntry();
+  // OK if the cursor stands on an entry that is still there.
+  absl::Status CheckEntry();
+
+  // A value of `changes_` that the keyspace's count never has.
+  static constexpr uint64_t kSeekAnew = UINT64_MAX;
 
   const std::shared_ptr<TransactionState> transaction_;
   KeyspaceState* const keyspace_;
