@@ -148,6 +148,8 @@ absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::s
   std::string end_copy;
   begin = Detach(begin, begin_copy);
   if (end.has_value()) end = Detach(*end, end_copy);
+  // What is cut off with its subtree cannot be found at the commit any more.
+  ESPALIER_RETURN_IF_ERROR(Fail(SealReserved()));
   pages_.set_reserve(space::Reserve::kMayUse);
   tree::TreeWriter writer(&pages_, &arena_, &keyspace.record.root);
   const page::TreeRoot before = keyspace.record.root;
@@ -192,6 +194,7 @@ absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) {
   if (keyspace.id == kDefaultKeyspaceId) {
     return absl::InvalidArgumentError("the default keyspace cannot be dropped");
   }
+  ESPALIER_RETURN_IF_ERROR(Fail(SealReserved()));
   changed_ = true;
   pages_.set_reserve(space::Reserve::kMayUse);
   CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);

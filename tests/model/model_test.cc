@@ -89,8 +89,10 @@ void ModelTest::DoRound() {
     case 3: {
       const absl::StatusOr<CompactResult> result = db_->Compact();
       ESPALIER_ASSERT_OK(result);
+      // Some pages of its own: catalogue and space map, twice.
       if (snapshots_.empty()) {
-        EXPECT_LE(result->file_bytes_after, result->file_bytes_before);
+        EXPECT_LE(result->file_bytes_after,
+                  result->file_bytes_before + 8 * GetParam().page_bytes);
       }
       return;
     }
