@@ -91,8 +91,7 @@ void ModelTest::DoRound() {
       ESPALIER_ASSERT_OK(result);
       // Some pages of its own: catalogue and space map, twice.
       if (snapshots_.empty()) {
-        EXPECT_LE(result->file_bytes_after,
-                  result->file_bytes_before + 8 * GetParam().page_bytes);
+        EXPECT_LE(result->file_bytes_after, result->file_bytes_before + 8 * GetParam().page_bytes);
       }
       return;
     }
