@@ -44,10 +44,11 @@ class TransactionState {
   // Gives the version up. Does nothing the second time.
   virtual void End();
 
-  bool open() const { return open_; }
+  // False in a fork child, where not even the mapping is there.
+  bool open() const { return open_ && fork_generation_ == ForkGeneration(); }
   // OK unless the transaction has ended, or this is a fork child.
   absl::Status CheckOpen() const {
-    if (open_ && fork_generation_ == ForkGeneration()) [[likely]] return absl::OkStatus();
+    if (open()) [[likely]] return absl::OkStatus();
     return NotOpen();
   }
 
