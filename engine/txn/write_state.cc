@@ -56,8 +56,14 @@ absl::Status WriteState::Fail(absl::Status status) {
 }
 
 std::string_view WriteState::Detach(std::string_view bytes, std::string& copy) const {
-  if (bytes.empty() || (!pages_.source().Contains(bytes.data(), bytes.size()) &&
-                        !base_source_->Contains(bytes.data(), bytes.size()))) {
+  const auto contains = [&](const page::PageSource& source) {
+    return source.Contains(bytes.data(), bytes.size());
+  };
+  const auto& outgrown = engine_->outgrown_;
+  if (bytes.empty() ||
+      (!contains(pages_.source()) && !contains(*base_source_) &&
+       std::none_of(outgrown.begin(), outgrown.end(),
+                    [&](const auto& source) { return contains(*source); }))) {
     return bytes;
   }
   copy.assign(bytes);
