@@ -127,8 +127,13 @@ bool CursorState::SeekPrefix(std::string_view prefix) {
   return false;
 }
 
+bool CursorState::StayNowhere() {
+  if (status_.ok()) status_ = transaction_->CheckOpen();
+  return false;
+}
+
 bool CursorState::Next() {
-  if (!valid_) return false;
+  if (!valid_) return StayNowhere();
   if (stale()) [[unlikely]] {
     bool exact = false;
     // If the entry is gone, what followed it is next.
@@ -142,7 +147,7 @@ bool CursorState::Next() {
 }
 
 bool CursorState::Prev() {
-  if (!valid_) return false;
+  if (!valid_) return StayNowhere();
   if (stale()) [[unlikely]] {
     bool exact = false;
     if (!Return(&exact)) {

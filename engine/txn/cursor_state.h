@@ -45,6 +45,8 @@ class CursorState {
   // Makes ready for a positioning call: false with a status if the transaction has ended.
   bool Begin();
   bool Finish(bool found);
+  // A step from nowhere: false, and the reason if there is one.
+  bool StayNowhere();
   // Whether the tree changed since the position was found.
   bool stale() const { return changes_ != keyspace_->changes; }
   // Finds the current key again; `*exact` tells whether it is still there, otherwise the cursor
