@@ -67,14 +67,20 @@ TEST_F(WriteTransactionTest, CursorOfDroppedKeyspaceChangesNothing) {
   ESPALIER_ASSERT_OK(txn.Put(dropped, "a", "1"));
   ESPALIER_ASSERT_OK(txn.Put(dropped, "b", "2"));
   ESPALIER_ASSERT_OK_AND_ASSIGN(WriteCursor cursor, txn.OpenWriteCursor(dropped));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteCursor forwards, txn.OpenWriteCursor(dropped));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteCursor backwards, txn.OpenWriteCursor(dropped));
   ASSERT_TRUE(cursor.First());
+  ASSERT_TRUE(forwards.First());
+  ASSERT_TRUE(backwards.Last());
   ESPALIER_ASSERT_OK(txn.DropKeyspace(dropped));
 
   EXPECT_THAT(cursor.Put("3"), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_FALSE(cursor.Delete().ok());
   EXPECT_FALSE(cursor.value().ok());
-  EXPECT_FALSE(cursor.Next());
-  EXPECT_THAT(cursor.status(), StatusIs(absl::StatusCode::kNotFound));
+  for (WriteCursor* step : {&forwards, &backwards}) {
+    EXPECT_FALSE(step == &forwards ? step->Next() : step->Prev());
+    EXPECT_THAT(step->status(), StatusIs(absl::StatusCode::kNotFound));
+  }
   ESPALIER_ASSERT_OK(txn.Commit());
   ESPALIER_ASSERT_OK_AND_ASSIGN(const Stats stats, db_->GetStats());
   EXPECT_EQ(stats.keyspaces, 1u);

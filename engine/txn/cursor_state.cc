@@ -138,6 +138,7 @@ bool CursorState::Next() {
     bool exact = false;
     // If the entry is gone, what followed it is next.
     const bool found = Return(&exact);
+    if (!valid_) return false;  // the transaction has ended, or the keyspace was dropped
     if (!found || !exact) {
       key_is_current_ = false;
       return Finish(found);
@@ -151,6 +152,7 @@ bool CursorState::Prev() {
   if (stale()) [[unlikely]] {
     bool exact = false;
     if (!Return(&exact)) {
+      if (!valid_) return false;
       if (!status_.ok()) return Finish(false);
       return Last();
     }
