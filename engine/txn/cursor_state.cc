@@ -55,12 +55,13 @@ std::string_view CursorState::key() {
   return key_;
 }
 
-absl::StatusOr<std::string_view> CursorState::value() {
+absl::StatusOr<std::string_view> CursorState::ValueSlowly() {
   ESPALIER_RETURN_IF_ERROR(transaction_->CheckOpen());
   if (!valid_) return absl::FailedPreconditionError("the cursor stands on no entry");
   if (stale()) [[unlikely]] ESPALIER_RETURN_IF_ERROR(ReturnToEntry());
+  const page::PageSource& source = transaction_->reader().source();
+  if (source.faulted()) return source.FaultStatus();
   const page::Payload payload = cursor_.payload();
-  if (!payload.large && !payload.compressed) [[likely]] return payload.bytes;
   values_.Reset();
   return tree::DecodeValueSlowly(transaction_->reader(), payload, values_);
 }
@@ -132,7 +133,7 @@ bool CursorState::StayNowhere() {
   return false;
 }
 
-bool CursorState::Next() {
+bool CursorState::NextSlowly() {
   if (!valid_) return StayNowhere();
   if (stale()) [[unlikely]] {
     bool exact = false;

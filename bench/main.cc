@@ -1,0 +1,113 @@
+// bench: runs the same workloads on Espalier and its rivals and reports what they did. See
+// bench/README.md.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "bench/report/output.h"
+#include "bench/run/interruption.h"
+#include "bench/run/runner.h"
+#include "bench/run/selection.h"
+
+namespace espalier::bench {
+namespace {
+
+constexpr int kExitUsage = 2;
+constexpr int kExitEnvironment = 4;
+constexpr int kExitInterrupted = 130;
+
+struct Arguments {
+  RunOptions run;
+  std::vector<std::string> row_globs = {"*"};
+  std::vector<std::string> engine_globs = {"*"};
+  bool quick = false;
+  bool list = false;
+  std::string render_path;
+  OutputPaths output;
+};
+
+// All rows on all engines within five minutes: for a look, not for figures to publish.
+void MakeQuick(RunOptions& options) {
+  options.record_count = 250'000;
+  options.repetitions = 1;
+  options.seconds = 0.5;
+  options.warmup_seconds = 0.1;
+}
+
+int Fail(const absl::Status& status, int exit_code) {
+  std::fprintf(stderr, "bench: %s\n", std::string(status.message()).c_str());
+  return exit_code;
+}
+
+int Finish(const absl::StatusOr<Results>& results, const OutputPaths& output) {
+  if (!results.ok())
+    return Fail(results.status(),
+                absl::IsCancelled(results.status()) ? kExitInterrupted : kExitEnvironment);
+  absl::Status written = WriteOutput(*results, output);
+  return written.ok() ? 0 : Fail(written, kExitEnvironment);
+}
+
+int List() {
+  for (const Row& row : AllRows()) {
+    std::printf("%-16s %s\n", std::string(row.name).c_str(), std::string(row.title).c_str());
+  }
+  for (const Adapter& engine : AllAdapters()) {
+    std::printf("%-16s %s\n", std::string(engine.name).c_str(), engine.version().c_str());
+  }
+  return 0;
+}
+
+int Run(Arguments arguments) {
+  if (arguments.list) return List();
+  if (!arguments.render_path.empty())
+    return Finish(ReadResults(arguments.render_path), arguments.output);
+  absl::StatusOr<std::vector<const Row*>> rows = ChooseRows(arguments.row_globs);
+  if (!rows.ok()) return Fail(rows.status(), kExitUsage);
+  absl::StatusOr<std::vector<const Adapter*>> engines = ChooseEngines(arguments.engine_globs);
+  if (!engines.ok()) return Fail(engines.status(), kExitUsage);
+  arguments.run.rows = *rows;
+  arguments.run.engines = *engines;
+  CatchInterruption();
+  return Finish(RunBenchmark(arguments.run), arguments.output);
+}
+
+}  // namespace
+}  // namespace espalier::bench
+
+int main(int argc, char** argv) {
+  espalier::bench::Arguments arguments;
+  espalier::bench::RunOptions& run = arguments.run;
+  CLI::App app("Runs the same workloads on Espalier and its rivals, all with sync off.");
+  app.add_flag_callback(
+         "--quick", [&run] { espalier::bench::MakeQuick(run); },
+         "few records, one repetition: under five minutes")
+      ->trigger_on_parse();
+  app.add_option("--rows", arguments.row_globs, "rows to run: names or globs, comma-separated")
+      ->delimiter(',');
+  app.add_option("--engines", arguments.engine_globs, "engines to run, likewise")->delimiter(',');
+  app.add_flag("--list", arguments.list, "list rows and engines");
+  app.add_option("--records", run.record_count, "records")
+      ->check(CLI::Range(1'000, 1'000'000'000))
+      ->capture_default_str();
+  app.add_option("--repetitions", run.repetitions, "repetitions")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--seconds", run.seconds, "measured seconds a cell and repetition")
+      ->capture_default_str();
+  app.add_option("--warmup", run.warmup_seconds, "seconds of warm-up before")
+      ->capture_default_str();
+  app.add_option("--dir", run.parent_directory, "where the databases go")
+      ->check(CLI::ExistingDirectory)
+      ->capture_default_str();
+  app.add_option("--seed", run.seed, "seed of all random orders")->capture_default_str();
+  app.add_option("--render", arguments.render_path,
+                 "run nothing, take the results from this JSON file");
+  app.add_option("--json", arguments.output.json, "write the results to this file");
+  app.add_option("--svg", arguments.output.svg, "write the chart to this file");
+  app.add_option("--markdown", arguments.output.markdown, "write the report to this file");
+  app.add_option("--readme", arguments.output.readme,
+                 "replace the table in this file, between its marks");
+  CLI11_PARSE(app, argc, argv);
+  return espalier::bench::Run(std::move(arguments));
+}

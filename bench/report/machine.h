@@ -1,0 +1,16 @@
+// The machine that the figures were taken on.
+#ifndef ESPALIER_BENCH_REPORT_MACHINE_H_
+#define ESPALIER_BENCH_REPORT_MACHINE_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace espalier::bench {
+
+// Processor, memory, kernel, system, the file system and device below `directory`, load when asked.
+std::vector<std::pair<std::string, std::string>> DescribeMachine(const std::string& directory);
+
+}  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_REPORT_MACHINE_H_

@@ -1,0 +1,67 @@
+// What a run has measured, with all that is needed to print it again: the JSON file is this, and
+// table and chart are made from nothing else.
+#ifndef ESPALIER_BENCH_REPORT_RESULTS_H_
+#define ESPALIER_BENCH_REPORT_RESULTS_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bench/run/row.h"
+
+namespace espalier::bench {
+
+inline constexpr std::string_view kOwnEngine = "espalier";
+
+// One engine's figures in one row: one sample a repetition, or the reason why there is none.
+struct Cell {
+  std::vector<double> samples;
+  std::string failure;
+};
+
+struct RowResult {
+  std::string name;
+  std::string title;
+  std::string unit;
+  BarKind bar_kind = BarKind::kNone;
+  double bar = 0;
+  std::map<std::string, Cell> cells;  // by engine
+
+  // The median, or nothing where the engine has no sample.
+  std::optional<double> Median(const std::string& engine) const;
+
+  // The engine other than Espalier with the best median.
+  std::optional<std::string> BestRival() const;
+
+  // Espalier's median over the best rival's; nothing where one of them is missing.
+  std::optional<double> RatioToBestRival() const;
+
+  // Whether Espalier is at the bar; nothing where there is no bar or no figure.
+  std::optional<bool> Passes() const;
+};
+
+struct EngineInfo {
+  std::string name;
+  std::string version;
+  std::vector<std::pair<std::string, std::string>> settings;
+};
+
+struct Results {
+  std::vector<std::pair<std::string, std::string>> machine;
+  std::vector<std::pair<std::string, std::string>> run;  // records, repetitions, seconds, …
+  std::vector<EngineInfo> engines;
+  std::vector<RowResult> rows;
+};
+
+std::string ToJson(const Results& results);
+absl::StatusOr<Results> FromJson(const std::string& text);
+
+// Rates are better the higher they are; everything else the lower.
+bool HigherIsBetter(const RowResult& row);
+
+}  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_REPORT_RESULTS_H_

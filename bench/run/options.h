@@ -1,0 +1,28 @@
+// What a run of the benchmark is asked to do.
+#ifndef ESPALIER_BENCH_RUN_OPTIONS_H_
+#define ESPALIER_BENCH_RUN_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bench/adapters/adapter.h"
+#include "bench/run/row.h"
+
+namespace espalier::bench {
+
+struct RunOptions {
+  std::vector<const Row*> rows;
+  std::vector<const Adapter*> engines;
+  uint64_t record_count = 5'000'000;
+  uint64_t value_size_bytes = 100;
+  uint64_t repetitions = 3;
+  double seconds = 3;  // of measuring, for each timed row, engine and repetition
+  double warmup_seconds = 0.5;
+  std::string parent_directory = "/tmp";
+  uint64_t seed = 1;
+};
+
+}  // namespace espalier::bench
+
+#endif  // ESPALIER_BENCH_RUN_OPTIONS_H_

@@ -1,0 +1,72 @@
+#include "bench/run/runner.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "bench/report/format.h"
+#include "bench/report/machine.h"
+#include "bench/run/progress.h"
+#include "bench/run/scratch_directory.h"
+#include "bench/run/stages.h"
+#include "bench/run/status_macros.h"
+
+namespace espalier::bench {
+namespace {
+
+constexpr uint64_t kZipfianDraws = 4'000'000;
+constexpr uint64_t kGrowthRecords = 100'000;
+constexpr uint64_t kDeviceRecords = 200'000;
+
+Results EmptyResults(const RunOptions& options) {
+  Results results;
+  results.machine = DescribeMachine(options.parent_directory);
+  results.run = {
+      {"records", FormatCount(options.record_count)},
+      {"key bytes", absl::StrCat(kKeySizeBytes)},
+      {"value bytes", absl::StrCat(options.value_size_bytes)},
+      {"repetitions", absl::StrCat(options.repetitions)},
+      {"seconds a cell",
+       absl::StrCat(options.seconds, " after ", options.warmup_seconds, " of warm-up")},
+      {"seed", absl::StrCat(options.seed)},
+      {"sync", "off everywhere"},
+  };
+  OpenOptions open{.directory = "",
+                   .data_bytes = options.record_count * (kKeySizeBytes + options.value_size_bytes)};
+  for (const Adapter* engine : options.engines) {
+    results.engines.push_back(
+        {std::string(engine->name), engine->version(), engine->settings(open)});
+  }
+  for (const Row* row : options.rows) {
+    results.rows.push_back({.name = std::string(row->name),
+                            .title = std::string(row->title),
+                            .unit = std::string(row->unit),
+                            .bar_kind = row->bar_kind,
+                            .bar = row->bar,
+                            .cells = {}});
+  }
+  return results;
+}
+
+}  // namespace
+
+absl::StatusOr<Results> RunBenchmark(const RunOptions& options) {
+  Results results = EmptyResults(options);
+  Progress progress;
+  ASSIGN_OR_RETURN(std::unique_ptr<ScratchDirectory> scratch,
+                   ScratchDirectory::Create(options.parent_directory));
+  Workload workload(options.record_count, options.value_size_bytes, kZipfianDraws);
+  Workload growth_workload(kGrowthRecords, options.value_size_bytes, 0);
+  Workload device_workload(kDeviceRecords, options.value_size_bytes, 0);
+  Random random(options.seed);
+  for (uint64_t number = 1; number <= options.repetitions; ++number) {
+    progress.Say(absl::StrCat("repetition ", number, " of ", options.repetitions));
+    Contest contest(options, *scratch, random.Next(), progress, results);
+    RETURN_IF_ERROR(RunSortedLoads(contest, workload));
+    RETURN_IF_ERROR(RunSharedDatabase(contest, workload));
+    RETURN_IF_ERROR(RunGrowth(contest, growth_workload));
+    RETURN_IF_ERROR(RunWriteAmplification(contest, device_workload));
+  }
+  return results;
+}
+
+}  // namespace espalier::bench
