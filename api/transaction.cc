@@ -22,6 +22,10 @@ absl::Status Transaction::CheckOpen() const {
 }
 
 absl::StatusOr<KeyspaceState*> Transaction::Resolve(const Keyspace& keyspace) const {
+  if (state_ != nullptr) [[likely]] {
+    KeyspaceState* const recent = state_->FindRecent(keyspace.database_, keyspace.id_);
+    if (recent != nullptr) [[likely]] return recent;
+  }
   ESPALIER_RETURN_IF_ERROR(CheckOpen());
   if (keyspace.database_ != state_->database()) {
     return absl::InvalidArgumentError(keyspace.database_ == 0
@@ -33,6 +37,10 @@ absl::StatusOr<KeyspaceState*> Transaction::Resolve(const Keyspace& keyspace) co
 
 absl::StatusOr<std::string_view> Transaction::Get(const Keyspace& keyspace,
                                                   std::string_view key) const {
+  if (state_ != nullptr) [[likely]] {
+    const KeyspaceState* const recent = state_->FindRecent(keyspace.database_, keyspace.id_);
+    if (recent != nullptr && state_->IsGoodKey(key)) [[likely]] return state_->Get(*recent, key);
+  }
   ESPALIER_ASSIGN_OR_RETURN(KeyspaceState* const found, Resolve(keyspace));
   ESPALIER_RETURN_IF_ERROR(state_->CheckKey(key));
   return state_->Get(*found, key);

@@ -33,6 +33,8 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
 void PageAllocator::Begin(Version version) {
   assert(allocated_.empty() && freed_.empty());
   running_ = version;
+  fresh_pages_ = 0;
+  prepared_until_ = 0;
 }
 
 void PageAllocator::Commit() {
@@ -133,6 +135,14 @@ absl::Status PageAllocator::EnsureBlocks(uint64_t first, uint64_t count) {
   return absl::OkStatus();
 }
 
+void PageAllocator::PrepareStretch(uint64_t first) {
+  if (first < prepared_until_ && first + kPreparePages >= prepared_until_) return;
+  const uint64_t end = std::min(free_.FindFirstClear(first), first + kPreparePages);
+  const uint64_t hole = without_blocks_.FindFirstSet(first);
+  prepared_until_ = std::min(end, hole);
+  if (prepared_until_ > first) file_->PrepareToWrite(first, prepared_until_ - first);
+}
+
 void PageAllocator::RecordAllocation(uint64_t first, uint64_t count) {
   free_count_ -= count;
   MarkReachable(first, count, true);
@@ -155,6 +165,7 @@ absl::StatusOr<PageNumber> PageAllocator::AllocatePage(Reserve reserve) {
     page = free_.FindFirstSet(std::min(next_single_, page_count_));
     if (page >= page_count_) page = free_.FindFirstSet(0);
     ESPALIER_RETURN_IF_ERROR(EnsureBlocks(page, 1));
+    if (++fresh_pages_ >= kPrepareFromPages) PrepareStretch(page);
     free_.Clear(page);
     next_single_ = page + 1;
   }

@@ -36,6 +36,8 @@ class BackingFile {
   virtual const page::PageSource& source() const = 0;
   // Gives pages inside of the file disk blocks, where they were punched.
   virtual absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) = 0;
+  // These pages are about to be written: lets the kernel prepare for all of them at once.
+  virtual void PrepareToWrite(uint64_t first_page, uint64_t count) = 0;
 };
 
 struct PageRun {
@@ -122,6 +124,7 @@ class PageAllocator {
 
   uint64_t GrowthStep(uint64_t needed) const;
   absl::Status GrowFor(uint64_t count, Reserve reserve);
+  void PrepareStretch(uint64_t first);
   absl::Status EnsureBlocks(uint64_t first, uint64_t count);
   void MakeFree(const FreedRun& run);
   void MarkReachable(uint64_t first, uint64_t count, bool reachable);
@@ -132,6 +135,10 @@ class PageAllocator {
 
   // Pages kept back for Reserve::kMayUse.
   static constexpr uint64_t kReservePages = 32;
+  // A transaction that has taken many fresh pages will take more: from here on they are prepared in
+  // stretches.
+  static constexpr uint64_t kPrepareFromPages = 256;
+  static constexpr uint64_t kPreparePages = 64;
   // What the stack of recently freed pages holds at the most.
   static constexpr size_t kMaxRecent = 4096;
   // Changes of `reachable_` are noted for parts of this many pages.
@@ -158,6 +165,8 @@ class PageAllocator {
   // The running transaction's.
   Version running_{0};
   std::vector<PageRun> allocated_;
+  uint64_t fresh_pages_ = 0;     // of them not from recent_
+  uint64_t prepared_until_ = 0;  // end of the stretch that was prepared last
   std::vector<FreedRun> freed_;
 
   // Freed by committed transactions, before Reclaim().

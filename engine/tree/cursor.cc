@@ -35,9 +35,13 @@ bool Cursor::EnterLeaf() {
       if (ref.number().value < reader_.page_limit()) {
         upcoming_ = reader_.source().read_page(ref.number());
         upcoming_end_ = upcoming_ + reader_.source().page_bytes();
+        // Whole cache lines, and the first steps fetch more than their share: better early than late.
+        upcoming_step_bytes_ =
+            (reader_.source().page_bytes() / std::max(1u, leaf_size_) + 127) & ~63u;
       }
     }
   }
+  fetch_records_ = false;
   return leaf_size_ > 0;
 }
 
@@ -108,6 +112,11 @@ bool Cursor::SeekLowerBound(std::string_view key) {
   steps_[0] = {page, 0};
   EnterLeaf();
   leaf_index_ = leaf().Find(key).index;
+  fetch_records_ = true;
+  // What is left of this leaf may be few steps: all of the next leaf must come with them.
+  upcoming_step_bytes_ =
+      (reader_.source().page_bytes() / std::max(1u, leaf_size_ - std::min(leaf_size_, leaf_index_)) +
+       127) & ~63u;
   valid_ = leaf_index_ < leaf_size_ || NextLeaf();
   return valid_;
 }
@@ -138,15 +147,7 @@ bool Cursor::Select(uint64_t index) {
 
 bool Cursor::Next() {
   if (!valid_) return false;
-  if (leaf_index_ + 1 < leaf_size_) {
-    ++leaf_index_;
-    if (upcoming_ != upcoming_end_) {
-      __builtin_prefetch(upcoming_);
-      __builtin_prefetch(upcoming_ + 64);
-      upcoming_ += 128;
-    }
-    return true;
-  }
+  if (NextInLeaf()) return true;
   valid_ = NextLeaf();
   return valid_;
 }

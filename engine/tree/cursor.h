@@ -3,6 +3,7 @@
 #ifndef ESPALIER_ENGINE_TREE_CURSOR_H_
 #define ESPALIER_ENGINE_TREE_CURSOR_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -31,6 +32,13 @@ class Cursor {
   bool Select(uint64_t index);
   bool Next();
   bool Prev();
+  // Next() where it leads to another entry of the same leaf; false, and no change, where it does not.
+  bool NextInLeaf() {
+    if (!valid_ || leaf_index_ + 1 >= leaf_size_) return false;
+    ++leaf_index_;
+    FetchAhead();
+    return true;
+  }
 
   bool valid() const { return valid_; }
   const absl::Status& status() const { return status_; }
@@ -41,6 +49,8 @@ class Cursor {
   page::Payload payload() const { return leaf().payload(leaf_index_); }
 
  private:
+  static constexpr uint32_t kRecordsAhead = 6;
+
   struct Step {
     const uint8_t* page;
     uint32_t index;
@@ -51,8 +61,22 @@ class Cursor {
   bool Stop();
   // Goes down from the node at `level` to the first or last leaf below its current child.
   bool DescendToEdge(uint32_t level, bool last);
-  bool EnterRoot(page::ChildRef* ref);
   bool EnterLeaf();
+  void FetchAhead() {
+    constexpr size_t kLineBytes = 64;
+    if (fetch_records_ && leaf_index_ + kRecordsAhead < leaf_size_) {
+      const uint8_t* const record = leaf().record(leaf_index_ + kRecordsAhead);
+      __builtin_prefetch(record);
+      __builtin_prefetch(record + kLineBytes);
+    }
+    if (upcoming_ != upcoming_end_) {
+      const uint8_t* const end =
+          upcoming_ + std::min<size_t>(upcoming_step_bytes_,
+                                       static_cast<size_t>(upcoming_end_ - upcoming_));
+      for (; upcoming_ < end; upcoming_ += kLineBytes) __builtin_prefetch(upcoming_);
+      upcoming_ = end;
+    }
+  }
   bool NextLeaf();
   bool PrevLeaf();
 
@@ -61,9 +85,13 @@ class Cursor {
   std::array<Step, page::kMaxHeight> steps_;  // by level, the leaf's at 0
   uint32_t leaf_index_ = 0;
   uint32_t leaf_size_ = 0;
-  // The leaf after the current one, fetched into the cache a little with every step.
+  // The rest of the leaf after the current one, to be fetched into the cache, so much with each step
+  // that it is there when its turn comes.
   const uint8_t* upcoming_ = nullptr;
   const uint8_t* upcoming_end_ = nullptr;
+  uint32_t upcoming_step_bytes_ = 0;
+  // Whether the current leaf's records were not fetched that way, since a seek led to it.
+  bool fetch_records_ = false;
   bool valid_ = false;
   absl::Status status_;
 };

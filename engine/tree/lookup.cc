@@ -100,7 +100,11 @@ Found Find(const PageReader& reader, const TreeRoot& root, std::string_view key)
     ref = inner.child(inner.FindChild(key));
     if (ref.number().value < reader.page_limit()) {
       const uint8_t* const child = source.read_page(ref.number());
-      if (level == 1) PrefetchLeaf(child);
+      if (level == 1) {
+        PrefetchLeaf(child);
+      } else {
+        PrefetchInner(child);
+      }
     }
   }
   const uint8_t* const page = reader.Fetch(ref, 0);

@@ -23,6 +23,7 @@ using page::LeafEditor;
 
 absl::Status TreeWriter::Remove() {
   if (root_->height == 0 || !exact_) return absl::NotFoundError("");
+  at_end_ = false;
   ESPALIER_RETURN_IF_ERROR(MakePathWritable());
   const uint32_t index = path_[0].index;
   ESPALIER_RETURN_IF_ERROR(FreeLarge(*pages_, Leaf(path_[0].page).payload(index)));
@@ -125,6 +126,7 @@ absl::StatusOr<uint64_t> TreeWriter::RemoveRange(std::string_view begin,
                                                  std::optional<std::string_view> end,
                                                  std::vector<DetachedTree>& detached) {
   exact_ = false;
+  at_end_ = false;
   if (root_->height == 0 || (end.has_value() && begin >= *end)) return 0;
   const uint64_t before = root_->entries;
   Bounds bounds{std::nullopt, end};

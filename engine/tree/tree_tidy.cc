@@ -87,6 +87,7 @@ absl::StatusOr<std::vector<InnerEntry>> Pack(PageWriter& pages, uint32_t level,
 
 absl::StatusOr<std::optional<std::string>> TreeWriter::Tidy(std::string_view from,
                                                             const TidyOptions& options) {
+  at_end_ = false;
   if (root_->height == 0) return std::nullopt;
   ESPALIER_RETURN_IF_ERROR(Descend(from));
   const uint32_t parent_level = options.level + 1;

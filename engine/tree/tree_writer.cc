@@ -52,8 +52,24 @@ absl::Status TreeWriter::Descend(std::string_view key) {
   return absl::OkStatus();
 }
 
+namespace {
+
+// The order of `key` against the key of an entry.
+int CompareToEntry(const Leaf& leaf, uint32_t index, std::string_view key) {
+  const int prefix_order = page::ComparePrefix(key, leaf.prefix_bytes(), leaf.prefix_length());
+  if (prefix_order != 0) return prefix_order;
+  const std::string_view suffix = key.substr(leaf.prefix_length());
+  const uint32_t head = page::HeadOf(suffix);
+  const uint32_t entry_head = LoadLE32(leaf.heads() + size_t{4} * index);
+  if (head != entry_head) return head < entry_head ? -1 : 1;
+  return -leaf.CompareSuffix(index, suffix);
+}
+
+}  // namespace
+
 absl::StatusOr<TreeWriter::Place> TreeWriter::Seek(std::string_view key) {
   exact_ = false;
+  at_end_ = false;
   if (root_->height == 0) return Place{false, {}};
   ESPALIER_RETURN_IF_ERROR(Descend(key));
   const Leaf leaf(path_[0].page);
@@ -67,6 +83,11 @@ absl::StatusOr<TreeWriter::Place> TreeWriter::Seek(std::string_view key) {
 absl::StatusOr<bool> TreeWriter::SeekEnd(std::string_view key) {
   exact_ = false;
   if (root_->height == 0) return true;
+  if (at_end_) {
+    const Leaf leaf(path_[0].page);
+    path_[0].index = leaf.size();
+    return leaf.size() > 0 && CompareToEntry(leaf, leaf.size() - 1, key) > 0;
+  }
   const page::PageReader& reader = pages_->reader();
   ChildRef ref = root_->ref;
   for (uint32_t level = root_->height; level-- > 0;) {
@@ -120,7 +141,8 @@ absl::StatusOr<uint8_t*> TreeWriter::Put(std::string_view key, const Payload& pa
     *root_ = {leaf.ref, 1, 1};
     return LeafEditor(leaf.bytes, pages_->page_bytes()).payload_bytes(0);
   }
-  ESPALIER_RETURN_IF_ERROR(MakePathWritable());
+  const bool at_end = std::exchange(at_end_, false);
+  if (!at_end) ESPALIER_RETURN_IF_ERROR(MakePathWritable());
   LeafEditor leaf(writable(0), pages_->page_bytes());
   const uint32_t index = path_[0].index;
   if (exact_) {
@@ -129,11 +151,52 @@ absl::StatusOr<uint8_t*> TreeWriter::Put(std::string_view key, const Payload& pa
     return PutSlowly(key, payload, /*insert=*/false);
   }
   AddToCounts(1);
-  if (leaf.Insert(index, key, payload)) return leaf.payload_bytes(index);
+  const Leaf view(path_[0].page);
+  const bool last = index == view.size() && (at_end || AtRightEdge());
+  if (leaf.Insert(index, key, payload)) {
+    at_end_ = last;
+    return leaf.payload_bytes(index);
+  }
+  // Keys that come in ascending order leave full leaves behind them.
+  if (last && index > 0 &&
+      page::ComparePrefix(key, view.prefix_bytes(), view.prefix_length()) == 0 &&
+      view.UsedBytes() + Leaf::kEntryArrayBytes +
+              page::LeafRecordBytes(static_cast<uint32_t>(key.size()) - view.prefix_length(),
+                                    static_cast<uint32_t>(payload.bytes.size())) >
+          pages_->page_bytes()) {
+    return PutInNewLastLeaf(key, payload);
+  }
   return PutSlowly(key, payload, /*insert=*/true);
 }
 
+absl::StatusOr<uint8_t*> TreeWriter::PutInNewLastLeaf(std::string_view key,
+                                                      const Payload& payload) {
+  const Leaf left(path_[0].page);
+  arena_->Reset();
+  char* const last_key = arena_->Allocate(left.KeyLength(left.size() - 1) + page::kHeadBytes);
+  const std::string_view separator = page::ShortestSeparator(
+      {last_key, left.CopyKey(left.size() - 1, last_key)}, key);
+  ESPALIER_ASSIGN_OR_RETURN(const WritablePage right, pages_->NewNode(0));
+  const LeafEntry entry{key, payload};
+  page::BuildLeaf(absl::MakeConstSpan(&entry, 1), right.bytes, pages_->page_bytes());
+  const uint32_t height = root_->height;
+  ESPALIER_RETURN_IF_ERROR(InsertChild(1, separator, right.ref, left.size(), 1));
+  // The path leads on to the new leaf where its parent was not split.
+  if (height > 1) {
+    Step& parent = path_[1];
+    const Inner inner(parent.page);
+    if (root_->height == height && parent.index + 1 < inner.size() &&
+        inner.child(parent.index + 1) == right.ref) {
+      ++parent.index;
+      path_[0] = {right.ref, right.bytes, 1};
+      at_end_ = true;
+    }
+  }
+  return LeafEditor(right.bytes, pages_->page_bytes()).payload_bytes(0);
+}
+
 absl::StatusOr<uint8_t*> TreeWriter::OverwriteInPlace() {
+  at_end_ = false;
   if (!exact_) return absl::NotFoundError("");
   ESPALIER_RETURN_IF_ERROR(MakePathWritable());
   return LeafEditor(writable(0), pages_->page_bytes()).payload_bytes(path_[0].index);
@@ -161,7 +224,6 @@ absl::StatusOr<uint8_t*> TreeWriter::PutSlowly(std::string_view key, const Paylo
     page::BuildLeaf(entries, left, page_bytes);
     return LeafEditor(left, page_bytes).payload_bytes(index);
   }
-  // Keys that come in ascending order leave full pages behind them.
   const bool ascending = insert && index + 1 == entries.size() && AtRightEdge();
   const uint32_t cut =
       ascending ? index : page::ChooseLeafCut(entries, page_bytes);

@@ -44,9 +44,13 @@ struct DetachedTree {
 
 class TreeWriter {
  public:
-  // Works on `root` in place. Both must outlive the writer.
+  // Works on `root` in place, from Attach() on if it is null. All must outlive the writer.
   TreeWriter(PageWriter* pages, page::Arena* arena, page::TreeRoot* root)
       : pages_(pages), arena_(arena), root_(root) {}
+  void Attach(page::TreeRoot* root) {
+    root_ = root;
+    at_end_ = false;
+  }
 
   // What Seek() found.
   struct Place {
@@ -56,7 +60,8 @@ class TreeWriter {
 
   // Goes to where `key` is or would be; Put() and Remove() then act there.
   absl::StatusOr<Place> Seek(std::string_view key);
-  // Goes behind the last entry. False if `key` is not greater than all keys.
+  // Goes behind the last entry. False if `key` is not greater than all keys. Cheap after a Put() that
+  // followed a SeekEnd().
   absl::StatusOr<bool> SeekEnd(std::string_view key);
 
   // After a Seek to `key`: inserts the entry or replaces its payload. `key` and payload must not lie in
@@ -113,6 +118,7 @@ class TreeWriter {
   absl::Status MakePathWritable(uint32_t lowest_level = 0);
   void AddToCounts(int64_t delta);
 
+  absl::StatusOr<uint8_t*> PutInNewLastLeaf(std::string_view key, const page::Payload& payload);
   absl::StatusOr<uint8_t*> PutSlowly(std::string_view key, const page::Payload& payload,
                                      bool insert);
   absl::Status InsertChild(uint32_t level, std::string_view separator, page::ChildRef child,
@@ -138,9 +144,11 @@ class TreeWriter {
 
   PageWriter* const pages_;
   page::Arena* const arena_;
-  page::TreeRoot* const root_;
-  std::array<Step, page::kMaxHeight> path_;  // by level, the leaf's at 0
+  page::TreeRoot* root_;
+  std::array<Step, page::kMaxHeight> path_{};  // by level, the leaf's at 0
   bool exact_ = false;                       // the last Seek's
+  // The path is writable and leads to the last leaf.
+  bool at_end_ = false;
   // Reused from call to call.
   std::vector<page::LeafEntry> leaf_entries_;
   std::vector<page::InnerEntry> inner_entries_;

@@ -55,7 +55,7 @@ std::string_view CursorState::key() {
   return key_;
 }
 
-absl::StatusOr<std::string_view> CursorState::value() {
+absl::StatusOr<std::string_view> CursorState::ValueSlowly() {
   ESPALIER_RETURN_IF_ERROR(transaction_->CheckOpen());
   if (!valid_) return absl::FailedPreconditionError("the cursor stands on no entry");
   if (stale()) [[unlikely]] {
@@ -65,8 +65,9 @@ absl::StatusOr<std::string_view> CursorState::value() {
       return absl::FailedPreconditionError("the cursor's entry was deleted");
     }
   }
+  const page::PageSource& source = transaction_->reader().source();
+  if (source.faulted()) return source.FaultStatus();
   const page::Payload payload = cursor_.payload();
-  if (!payload.large && !payload.compressed) [[likely]] return payload.bytes;
   values_.Reset();
   return tree::DecodeValueSlowly(transaction_->reader(), payload, values_);
 }
@@ -124,7 +125,7 @@ bool CursorState::SeekPrefix(std::string_view prefix) {
   return false;
 }
 
-bool CursorState::Next() {
+bool CursorState::NextSlowly() {
   if (!valid_) return false;
   if (stale()) [[unlikely]] {
     bool exact = false;

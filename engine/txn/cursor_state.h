@@ -29,19 +29,37 @@ class CursorState {
   bool SeekForPrev(std::string_view key);
   bool SeekPrefix(std::string_view prefix);
   bool Select(uint64_t index);
-  bool Next();
+  bool Next() {
+    // Within a leaf of a tree that nobody changes.
+    if (valid_ && !writable_ && transaction_->usable() && cursor_.NextInLeaf()) [[likely]] {
+      key_is_current_ = false;
+      return true;
+    }
+    return NextSlowly();
+  }
   bool Prev();
 
   bool valid() const { return valid_ && transaction_->open(); }
   const absl::Status& status() const { return status_; }
   std::string_view key();
-  absl::StatusOr<std::string_view> value();
+  absl::StatusOr<std::string_view> value() {
+    if (valid_ && transaction_->usable() && !stale()) [[likely]] {
+      const page::Payload payload = cursor_.payload();
+      if (!payload.large && !payload.compressed && !transaction_->reader().source().faulted())
+          [[likely]] {
+        return payload.bytes;
+      }
+    }
+    return ValueSlowly();
+  }
 
   // In a write transaction.
   absl::Status Put(std::string_view value);
   absl::Status Delete();
 
  private:
+  bool NextSlowly();
+  absl::StatusOr<std::string_view> ValueSlowly();
   // Makes ready for a positioning call: false with a status if the transaction has ended.
   bool Begin();
   bool Finish(bool found);

@@ -182,6 +182,11 @@ absl::Status Engine::AllocateBlocks(uint64_t first_page, uint64_t count) {
   return file_.Allocate(first_page << page_shift_, count << page_shift_);
 }
 
+// Only saves time: what it cannot do, the first store to the page does.
+void Engine::PrepareToWrite(uint64_t first_page, uint64_t count) {
+  source_->mapping().PopulateWrite(first_page << page_shift_, count << page_shift_).IgnoreError();
+}
+
 absl::StatusOr<EngineStats> Engine::Stats() {
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
   // What only the writer may look at comes from the last time that nobody wrote.

@@ -15,7 +15,8 @@ TransactionState::TransactionState(Engine* engine)
     : engine_(engine),
       fork_generation_(ForkGeneration()),
       database_(engine->instance()),
-      max_key_bytes_(tree::MaxKeyBytes(engine->page_bytes())) {}
+      max_key_bytes_(tree::MaxKeyBytes(engine->page_bytes())),
+      reader_(&version_reader_) {}
 
 TransactionState::~TransactionState() { TransactionState::End(); }
 
@@ -23,7 +24,7 @@ void TransactionState::BeginReading(ReaderSlot* slot, const VersionState& state)
   slot_ = slot;
   version_ = state.version;
   catalogue_ = state.catalogue;
-  reader_ = state.reader();
+  version_reader_ = state.reader();
   open_ = true;
 }
 
@@ -51,18 +52,27 @@ absl::Status TransactionState::BadKey(std::string_view key) const {
 }
 
 absl::StatusOr<KeyspaceState*> TransactionState::FindKeyspaceSlowly(uint64_t id) {
-  for (KeyspaceState& keyspace : keyspaces_) {
-    if (keyspace.id != id) continue;
-    if (keyspace.dropped) return absl::NotFoundError("the keyspace was dropped");
-    return last_ = &keyspace;
+  KeyspaceState* known = nullptr;
+  ForEachKeyspace([&](const KeyspaceState& keyspace) {
+    if (keyspace.id == id) known = const_cast<KeyspaceState*>(&keyspace);
+  });
+  if (known != nullptr) {
+    if (known->dropped) return absl::NotFoundError("the keyspace was dropped");
+    return last_ = known;
   }
   absl::StatusOr<KeyspaceRecord> record = CatalogueReader(reader(), catalogue_).FindById(id);
   if (absl::IsNotFound(record.status())) {
     return absl::NotFoundError(absl::StrCat("version ", version_.value, " has no keyspace ", id));
   }
   ESPALIER_RETURN_IF_ERROR(record.status());
-  keyspaces_.push_back(KeyspaceState{id, *std::move(record)});
-  return last_ = &keyspaces_.back();
+  KeyspaceState* fresh = &first_keyspace_;
+  if (fresh->id != KeyspaceState::kNone) {
+    more_keyspaces_.push_back(std::make_unique<KeyspaceState>());
+    fresh = more_keyspaces_.back().get();
+  }
+  fresh->id = id;
+  fresh->record = *std::move(record);
+  return last_ = fresh;
 }
 
 absl::StatusOr<uint64_t> TransactionState::FindKeyspaceByName(std::string_view name) const {
@@ -78,9 +88,9 @@ absl::StatusOr<std::vector<CatalogueReader::Listed>> TransactionState::ListKeysp
                             CatalogueReader(reader(), catalogue_).List());
   // The catalogue learns of a transaction's changes when it commits.
   for (CatalogueReader::Listed& listed : list) {
-    for (const KeyspaceState& keyspace : keyspaces_) {
+    ForEachKeyspace([&](const KeyspaceState& keyspace) {
       if (keyspace.id == listed.id) listed.record = keyspace.record;
-    }
+    });
   }
   return list;
 }

@@ -4,7 +4,6 @@
 #define ESPALIER_ENGINE_TXN_TRANSACTION_STATE_H_
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,9 +22,10 @@
 
 namespace espalier::txn {
 
-// A keyspace as a transaction sees it. Its address holds while the transaction lives.
+// A keyspace as a transaction sees it. Its address holds while the transaction's state lives.
 struct KeyspaceState {
-  uint64_t id = 0;
+  static constexpr uint64_t kNone = UINT64_MAX;
+  uint64_t id = kNone;
   KeyspaceRecord record;
   bool changed = false;   // by this transaction
   bool dropped = false;   // by this transaction
@@ -45,18 +45,24 @@ class TransactionState {
   virtual void End();
 
   bool open() const { return open_; }
-  // OK unless the transaction has ended, or this is a fork child.
-  absl::Status CheckOpen() const {
-    if (open_ && fork_generation_ == ForkGeneration()) [[likely]] return absl::OkStatus();
-    return NotOpen();
-  }
+  // False once the transaction has ended, and in a fork child.
+  bool usable() const { return open_ && fork_generation_ == ForkGeneration(); }
+  absl::Status CheckOpen() const { return usable() ? absl::OkStatus() : NotOpen(); }
 
   Version version() const { return version_; }
   uint64_t database() const { return database_; }
   Engine& engine() const { return *engine_; }
   // Valid until the transaction ends.
-  virtual const page::PageReader& reader() const { return reader_; }
+  const page::PageReader& reader() const { return *reader_; }
 
+  // The keyspace if the transaction is open and used it last, as it nearly always did; else null.
+  KeyspaceState* FindRecent(uint64_t database, uint64_t id) const {
+    if (last_ == nullptr || last_->id != id || last_->dropped || database != database_ ||
+        !usable()) [[unlikely]] {
+      return nullptr;
+    }
+    return last_;
+  }
   // kNotFound if this version has no keyspace of that id.
   absl::StatusOr<KeyspaceState*> FindKeyspace(uint64_t id) {
     if (last_ != nullptr && last_->id == id && !last_->dropped) [[likely]] return last_;
@@ -73,15 +79,21 @@ class TransactionState {
                         absl::Span<std::optional<std::string_view>> values);
   absl::StatusOr<uint64_t> Rank(const KeyspaceState& keyspace, std::string_view key) const;
 
+  bool IsGoodKey(std::string_view key) const { return key.size() - 1 < max_key_bytes_; }
   absl::Status CheckKey(std::string_view key) const {
-    if (!key.empty() && key.size() <= max_key_bytes_) [[likely]] return absl::OkStatus();
-    return BadKey(key);
+    return IsGoodKey(key) ? absl::OkStatus() : BadKey(key);
   }
 
  protected:
   absl::Status NotOpen() const;
   absl::Status BadKey(std::string_view key) const;
   absl::StatusOr<KeyspaceState*> FindKeyspaceSlowly(uint64_t id);
+  // Those that were asked for so far.
+  template <typename Function>
+  void ForEachKeyspace(Function function) const {
+    if (first_keyspace_.id != KeyspaceState::kNone) function(first_keyspace_);
+    for (const auto& keyspace : more_keyspaces_) function(*keyspace);
+  }
 
   Engine* engine_;  // gone when open_ is false
   const uint32_t fork_generation_;
@@ -89,10 +101,13 @@ class TransactionState {
   const size_t max_key_bytes_;
   Version version_{0};
   page::TreeRoot catalogue_;
-  page::PageReader reader_;
+  const page::PageReader* reader_;   // version_reader_, or the writer's
+  page::PageReader version_reader_;
   bool open_ = false;
-  std::deque<KeyspaceState> keyspaces_;
-  KeyspaceState* last_ = nullptr;  // most transactions use one keyspace
+  // Most transactions use one keyspace, whose state needs no allocation.
+  KeyspaceState first_keyspace_;
+  std::vector<std::unique_ptr<KeyspaceState>> more_keyspaces_;
+  KeyspaceState* last_ = nullptr;
   page::Arena values_;             // decompressed ones
 
  private:

@@ -17,10 +17,12 @@ constexpr uint64_t kDetachedPagesPerCommit = 64;
 WriteState::WriteState(Engine* engine, const VersionState& base, Version version)
     : TransactionState(engine),
       pages_(&*engine->allocator_, version),
+      writer_(&pages_, &arena_, nullptr),
       next_id_(base.next_id),
       base_source_(base.source) {
   version_ = version;
   catalogue_ = base.catalogue;
+  reader_ = &pages_.reader();
   open_ = true;
 }
 
@@ -64,12 +66,20 @@ std::string_view WriteState::Detach(std::string_view bytes, std::string& copy) c
   return copy;
 }
 
-absl::Status WriteState::PutPayload(KeyspaceState& keyspace, tree::TreeWriter& writer,
-                                    std::string_view key, const page::Payload& payload) {
+tree::TreeWriter& WriteState::WriterOf(KeyspaceState& keyspace) {
+  if (writer_keyspace_ != &keyspace || writer_changes_ != keyspace.changes) {
+    writer_.Attach(&keyspace.record.root);
+    writer_keyspace_ = &keyspace;
+    writer_changes_ = keyspace.changes;
+  }
+  return writer_;
+}
+
+void WriteState::Touch(KeyspaceState& keyspace) {
   keyspace.changed = true;
   ++keyspace.changes;
+  writer_changes_ = keyspace.changes;
   changed_ = true;
-  return writer.Put(key, payload).status();
 }
 
 absl::StatusOr<bool> WriteState::Put(KeyspaceState& keyspace, std::string_view key,
@@ -79,7 +89,7 @@ absl::StatusOr<bool> WriteState::Put(KeyspaceState& keyspace, std::string_view k
   std::string value_copy;
   key = Detach(key, key_copy);
   value = Detach(value, value_copy);
-  tree::TreeWriter writer(&pages_, &arena_, &keyspace.record.root);
+  tree::TreeWriter& writer = WriterOf(keyspace);
   if (mode == PutMode::kAppend) {
     const absl::StatusOr<bool> at_end = writer.SeekEnd(key);
     if (!at_end.ok()) return Fail(at_end.status());
@@ -95,7 +105,9 @@ absl::StatusOr<bool> WriteState::Put(KeyspaceState& keyspace, std::string_view k
   const absl::StatusOr<page::Payload> payload =
       encoder_.Encode(pages_, key.size(), value, keyspace.record.compress_from);
   if (!payload.ok()) return Fail(payload.status());
-  ESPALIER_RETURN_IF_ERROR(Fail(PutPayload(keyspace, writer, key, *payload)));
+  Touch(keyspace);
+  const absl::StatusOr<uint8_t*> put = writer.Put(key, *payload);
+  if (!put.ok()) return Fail(put.status());
   return true;
 }
 
@@ -104,16 +116,14 @@ absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, st
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   std::string key_copy;
   key = Detach(key, key_copy);
-  tree::TreeWriter writer(&pages_, &arena_, &keyspace.record.root);
+  tree::TreeWriter& writer = WriterOf(keyspace);
   const absl::StatusOr<tree::TreeWriter::Place> place = writer.Seek(key);
   if (!place.ok()) return Fail(place.status());
   uint8_t* run = nullptr;
   const absl::StatusOr<page::Payload> payload =
       encoder_.EncodeReserved(pages_, key.size(), value_bytes, &run);
   if (!payload.ok()) return Fail(payload.status());
-  keyspace.changed = true;
-  ++keyspace.changes;
-  changed_ = true;
+  Touch(keyspace);
   const absl::StatusOr<uint8_t*> in_leaf = writer.Put(key, *payload);
   if (!in_leaf.ok()) return Fail(in_leaf.status());
   if (run != nullptr) reserved_.emplace_back(keyspace.id, std::string(key));
@@ -125,16 +135,14 @@ absl::StatusOr<bool> WriteState::Delete(KeyspaceState& keyspace, std::string_vie
   std::string key_copy;
   key = Detach(key, key_copy);
   pages_.set_reserve(space::Reserve::kMayUse);
-  tree::TreeWriter writer(&pages_, &arena_, &keyspace.record.root);
+  tree::TreeWriter& writer = WriterOf(keyspace);
   const absl::StatusOr<tree::TreeWriter::Place> place = writer.Seek(key);
   if (!place.ok()) return Fail(place.status());
   if (!place->exact) {
     pages_.set_reserve(space::Reserve::kKeep);
     return false;
   }
-  keyspace.changed = true;
-  ++keyspace.changes;
-  changed_ = true;
+  Touch(keyspace);
   const absl::Status status = Fail(writer.Remove());
   pages_.set_reserve(space::Reserve::kKeep);
   ESPALIER_RETURN_IF_ERROR(status);
@@ -149,17 +157,13 @@ absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::s
   begin = Detach(begin, begin_copy);
   if (end.has_value()) end = Detach(*end, end_copy);
   pages_.set_reserve(space::Reserve::kMayUse);
-  tree::TreeWriter writer(&pages_, &arena_, &keyspace.record.root);
+  tree::TreeWriter& writer = WriterOf(keyspace);
   const page::TreeRoot before = keyspace.record.root;
   const absl::StatusOr<uint64_t> removed = writer.RemoveRange(begin, end, detached_);
   pages_.set_reserve(space::Reserve::kKeep);
   if (!removed.ok()) return Fail(removed.status());
   // Even where no entry was in the range, pages may have been copied on the way.
-  if (keyspace.record.root != before) {
-    keyspace.changed = true;
-    ++keyspace.changes;
-    changed_ = true;
-  }
+  if (keyspace.record.root != before) Touch(keyspace);
   return *removed;
 }
 
@@ -286,11 +290,12 @@ absl::Status WriteState::FreeDetached() {
 
 absl::Status WriteState::FinishCatalogue() {
   CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
-  for (const KeyspaceState& keyspace : keyspaces_) {
-    if (!keyspace.changed) continue;
-    ESPALIER_RETURN_IF_ERROR(catalogue.PutKeyspace(keyspace.id, keyspace.record));
-  }
-  return absl::OkStatus();
+  absl::Status status;
+  ForEachKeyspace([&](const KeyspaceState& keyspace) {
+    if (!keyspace.changed || !status.ok()) return;
+    status = catalogue.PutKeyspace(keyspace.id, keyspace.record);
+  });
+  return status;
 }
 
 absl::Status WriteState::Prepare() {

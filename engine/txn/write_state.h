@@ -26,8 +26,6 @@ class WriteState final : public TransactionState {
   WriteState(Engine* engine, const VersionState& base, Version version);
   ~WriteState() override;
 
-  const page::PageReader& reader() const override { return pages_.reader(); }
-
   enum class PutMode { kReplace, kOnlyIfAbsent, kAppend };
   // True if the entry was put. kInvalidArgument if `kAppend` finds a key that is not less.
   absl::StatusOr<bool> Put(KeyspaceState& keyspace, std::string_view key, std::string_view value,
@@ -57,16 +55,23 @@ class WriteState final : public TransactionState {
   absl::Status Fail(absl::Status status);
   // A copy if the bytes lie in the mapping, whose pages are about to change.
   std::string_view Detach(std::string_view bytes, std::string& copy) const;
-  absl::Status PutPayload(KeyspaceState& keyspace, tree::TreeWriter& writer, std::string_view key,
-                          const page::Payload& payload);
+  // Notes that the keyspace is about to change.
+  void Touch(KeyspaceState& keyspace);
   absl::Status SealReserved();
   absl::Status FreeDetached();
   absl::Status FinishCatalogue();
   absl::Status Prepare();
   void Leave();
 
+  // The writer of the keyspace's tree; stays where its last call left it as long as the keyspace's trees
+  // were changed by nobody else.
+  tree::TreeWriter& WriterOf(KeyspaceState& keyspace);
+
   tree::PageWriter pages_;
   page::Arena arena_;
+  tree::TreeWriter writer_;
+  const KeyspaceState* writer_keyspace_ = nullptr;
+  uint64_t writer_changes_ = 0;
   tree::ValueEncoder encoder_;
   uint64_t next_id_;
   std::shared_ptr<page::PageSource> base_source_;
