@@ -24,7 +24,7 @@ VerifiedPages::VerifiedPages(uint64_t pages)
 }
 
 void VerifiedPages::CopyFrom(const VerifiedPages& other) {
-  const uint64_t words = std::min(pages_, other.pages_) / 64;
+  const uint64_t words = (std::min(pages_, other.pages_) + 63) / 64;
   for (uint64_t i = 0; i < words; ++i) {
     const uint64_t bits = other.words_.get()[i].load(std::memory_order_acquire);
     if (bits != 0) words_.get()[i].fetch_or(bits, std::memory_order_release);

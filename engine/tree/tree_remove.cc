@@ -230,11 +230,11 @@ absl::StatusOr<std::optional<DetachedTree>> TreeWriter::FreePart(PageWriter& pag
                                                                  uint64_t& budget) {
   const page::PageReader& reader = pages.reader();
   const uint8_t* page = reader.Fetch(tree.ref, tree.level);
-  if (page == nullptr) return reader.Explain(tree.ref, tree.level);
+  if (page == nullptr) return std::nullopt;
   if (tree.level == 0) {
     const Leaf leaf(page);
     for (uint32_t i = 0; i < leaf.size(); ++i) {
-      ESPALIER_RETURN_IF_ERROR(FreeLarge(pages, leaf.payload(i)));
+      FreeLarge(pages, leaf.payload(i)).IgnoreError();
     }
   } else {
     uint32_t size = Inner(page).size();
@@ -259,7 +259,7 @@ absl::StatusOr<std::optional<DetachedTree>> TreeWriter::FreePart(PageWriter& pag
       return DetachedTree{node.ref, tree.level};
     }
   }
-  ESPALIER_RETURN_IF_ERROR(pages.FreeNode(tree.ref, page));
+  pages.FreeNode(tree.ref, page).IgnoreError();
   budget -= std::min<uint64_t>(budget, 1);
   return std::nullopt;
 }

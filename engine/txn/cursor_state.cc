@@ -92,6 +92,11 @@ bool CursorState::Return(bool* exact) {
   return true;
 }
 
+bool CursorState::Nowhere() {
+  if (absl::Status open = transaction_->CheckOpen(); !open.ok()) status_ = open;
+  return false;
+}
+
 bool CursorState::First() { return Begin() && Finish(cursor_.First()); }
 bool CursorState::Last() { return Begin() && Finish(cursor_.Last()); }
 bool CursorState::Select(uint64_t index) { return Begin() && Finish(cursor_.Select(index)); }
@@ -126,7 +131,7 @@ bool CursorState::SeekPrefix(std::string_view prefix) {
 }
 
 bool CursorState::NextSlowly() {
-  if (!valid_) return false;
+  if (!valid_) return Nowhere();
   if (stale()) [[unlikely]] {
     bool exact = false;
     // If the entry is gone, what followed it is next.
@@ -140,7 +145,7 @@ bool CursorState::NextSlowly() {
 }
 
 bool CursorState::Prev() {
-  if (!valid_) return false;
+  if (!valid_) return Nowhere();
   if (stale()) [[unlikely]] {
     bool exact = false;
     if (!Return(&exact)) {

@@ -58,6 +58,8 @@ class CursorState {
   absl::Status Delete();
 
  private:
+  // Answers a step of a cursor that stands nowhere.
+  bool Nowhere();
   bool NextSlowly();
   absl::StatusOr<std::string_view> ValueSlowly();
   // Makes ready for a positioning call: false with a status if the transaction has ended.
