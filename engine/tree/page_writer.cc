@@ -85,7 +85,7 @@ absl::StatusOr<uint8_t*> PageWriter::NewRun(page::LargeRef& ref) {
   FollowTheFile();
   ref.birth = version();
   own_runs_[ref.first_page.value] = pages;
-  for (uint64_t i = 0; i < pages; ++i) source().verified().EnsureSet(ref.first_page.value + i);
+  for (uint64_t i = 0; i < pages; ++i) source().verified_chunks().EnsureSet(ref.first_page.value + i);
   return source().write_page(ref.first_page);
 }
 

@@ -172,6 +172,7 @@ absl::Status Engine::Grow(uint64_t page_count) {
     ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<page::PageSource> larger,
                               MapFile(page_count, wanted));
     larger->verified().CopyFrom(source_->verified());
+    larger->verified_chunks().CopyFrom(source_->verified_chunks());
     outgrown_.push_back(std::exchange(source_, std::move(larger)));
   }
   file_pages_.store(page_count);
