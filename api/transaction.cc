@@ -141,7 +141,7 @@ absl::StatusOr<std::vector<KeyspaceInfo>> Transaction::ListKeyspaces() const {
 
 uint64_t Transaction::version() const { return state_ == nullptr ? 0 : state_->version().value; }
 
-bool Transaction::active() const { return state_ != nullptr && state_->open(); }
+bool Transaction::active() const { return state_ != nullptr && state_->usable(); }
 
 // --- ReadTransaction -----------------------------------------------------------------------------
 

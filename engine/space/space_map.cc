@@ -71,6 +71,7 @@ std::vector<PageNumber> SpaceMap::Pages() const {
       if (!node.ref.is_null()) pages.push_back(node.ref.number());
     }
   }
+  for (const Node& node : past_the_end_) pages.push_back(node.ref.number());
   return pages;
 }
 
@@ -91,6 +92,13 @@ absl::StatusOr<Bitmap> SpaceMap::Load(const page::PageReader& reader, ChildRef r
   ESPALIER_RETURN_IF_ERROR(LoadNode(reader, root, height - 1, 0, visited, pages));
   for (std::vector<Node>& level : levels_) {
     for (Node& node : level) node.changed = false;
+  }
+  // Who frees the map's pages later relies on their being in use.
+  for (const PageNumber number : Pages()) {
+    if (!pages.Test(number.value)) {
+      return reader.source().DataLoss(
+          absl::StrCat("page ", number.value, ": part of the space map, but not marked so"));
+    }
   }
   return pages;
 }

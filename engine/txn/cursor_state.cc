@@ -35,7 +35,8 @@ bool CursorState::Begin() {
 
 bool CursorState::Finish(bool found) {
   valid_ = found;
-  if (!found) [[unlikely]] status_ = cursor_.status();
+  // Where the way back to the cursor's place failed, that is the reason.
+  if (!found && status_.ok()) [[unlikely]] status_ = cursor_.status();
   const page::PageSource& source = transaction_->reader().source();
   if (source.faulted()) [[unlikely]] {
     status_ = source.FaultStatus();
@@ -58,13 +59,7 @@ std::string_view CursorState::key() {
 absl::StatusOr<std::string_view> CursorState::ValueSlowly() {
   ESPALIER_RETURN_IF_ERROR(transaction_->CheckOpen());
   if (!valid_) return absl::FailedPreconditionError("the cursor stands on no entry");
-  if (stale()) [[unlikely]] {
-    bool exact = false;
-    if (!Return(&exact) || !exact) {
-      ESPALIER_RETURN_IF_ERROR(status_);
-      return absl::FailedPreconditionError("the cursor's entry was deleted");
-    }
-  }
+  if (stale()) [[unlikely]] ESPALIER_RETURN_IF_ERROR(ReturnToEntry());
   const page::PageSource& source = transaction_->reader().source();
   if (source.faulted()) return source.FaultStatus();
   const page::Payload payload = cursor_.payload();
@@ -92,9 +87,13 @@ bool CursorState::Return(bool* exact) {
   return true;
 }
 
-bool CursorState::Nowhere() {
-  if (absl::Status open = transaction_->CheckOpen(); !open.ok()) status_ = open;
-  return false;
+absl::Status CursorState::ReturnToEntry() {
+  bool exact = false;
+  if (Return(&exact) && exact) return absl::OkStatus();
+  ESPALIER_RETURN_IF_ERROR(status_);
+  // The place between the neighbours is kept: whatever moves from here seeks it again.
+  changes_ = kSeekAnew;
+  return absl::FailedPreconditionError("the cursor's entry was deleted");
 }
 
 bool CursorState::First() { return Begin() && Finish(cursor_.First()); }
@@ -130,12 +129,18 @@ bool CursorState::SeekPrefix(std::string_view prefix) {
   return false;
 }
 
+bool CursorState::StayNowhere() {
+  if (status_.ok()) status_ = transaction_->CheckOpen();
+  return false;
+}
+
 bool CursorState::NextSlowly() {
-  if (!valid_) return Nowhere();
+  if (!valid_) return StayNowhere();
   if (stale()) [[unlikely]] {
     bool exact = false;
     // If the entry is gone, what followed it is next.
     const bool found = Return(&exact);
+    if (!valid_) return false;  // the transaction has ended, or the keyspace was dropped
     if (!found || !exact) {
       key_is_current_ = false;
       return Finish(found);
@@ -145,10 +150,11 @@ bool CursorState::NextSlowly() {
 }
 
 bool CursorState::Prev() {
-  if (!valid_) return Nowhere();
+  if (!valid_) return StayNowhere();
   if (stale()) [[unlikely]] {
     bool exact = false;
     if (!Return(&exact)) {
+      if (!valid_) return false;
       if (!status_.ok()) return Finish(false);
       return Last();
     }
@@ -156,21 +162,23 @@ bool CursorState::Prev() {
   return Begin() && Finish(cursor_.Prev());
 }
 
-absl::Status CursorState::Put(std::string_view value) {
+absl::Status CursorState::CheckEntry() {
   ESPALIER_RETURN_IF_ERROR(transaction_->CheckOpen());
   if (!valid_) return absl::FailedPreconditionError("the cursor stands on no entry");
+  return stale() ? ReturnToEntry() : absl::OkStatus();
+}
+
+absl::Status CursorState::Put(std::string_view value) {
+  ESPALIER_RETURN_IF_ERROR(CheckEntry());
   return static_cast<WriteState&>(*transaction_)
       .Put(*keyspace_, key_, value, WriteState::PutMode::kReplace)
       .status();
 }
 
 absl::Status CursorState::Delete() {
-  ESPALIER_RETURN_IF_ERROR(transaction_->CheckOpen());
-  if (!valid_) return absl::FailedPreconditionError("the cursor stands on no entry");
-  const absl::StatusOr<bool> deleted =
-      static_cast<WriteState&>(*transaction_).Delete(*keyspace_, key_);
-  ESPALIER_RETURN_IF_ERROR(deleted.status());
-  if (!*deleted) return absl::FailedPreconditionError("the cursor's entry was deleted");
+  ESPALIER_RETURN_IF_ERROR(CheckEntry());
+  ESPALIER_RETURN_IF_ERROR(
+      static_cast<WriteState&>(*transaction_).Delete(*keyspace_, key_).status());
   const std::string key = key_;
   SeekLowerBound(key);
   return status_;

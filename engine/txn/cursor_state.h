@@ -39,7 +39,7 @@ class CursorState {
   }
   bool Prev();
 
-  bool valid() const { return valid_ && transaction_->open(); }
+  bool valid() const { return valid_ && transaction_->usable(); }
   const absl::Status& status() const { return status_; }
   std::string_view key();
   absl::StatusOr<std::string_view> value() {
@@ -58,18 +58,26 @@ class CursorState {
   absl::Status Delete();
 
  private:
-  // Answers a step of a cursor that stands nowhere.
-  bool Nowhere();
   bool NextSlowly();
   absl::StatusOr<std::string_view> ValueSlowly();
   // Makes ready for a positioning call: false with a status if the transaction has ended.
   bool Begin();
   bool Finish(bool found);
+  // A step from nowhere: false, and the reason if there is one.
+  bool StayNowhere();
   // Whether the tree changed since the position was found.
   bool stale() const { return changes_ != keyspace_->changes; }
   // Finds the current key again; `*exact` tells whether it is still there, otherwise the cursor
   // stands on what followed it.
   bool Return(bool* exact);
+  // After a change of the tree: kFailedPrecondition if the current entry was deleted, kNotFound if the
+  // keyspace was dropped.
+  absl::Status ReturnToEntry();
+  // OK if the cursor stands on an entry that is still there.
+  absl::Status CheckEntry();
+
+  // A value of `changes_` that the keyspace's count never has.
+  static constexpr uint64_t kSeekAnew = UINT64_MAX;
 
   const std::shared_ptr<TransactionState> transaction_;
   KeyspaceState* const keyspace_;

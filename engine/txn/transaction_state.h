@@ -44,8 +44,7 @@ class TransactionState {
   // Gives the version up. Does nothing the second time.
   virtual void End();
 
-  bool open() const { return open_; }
-  // False once the transaction has ended, and in a fork child.
+  // False once the transaction has ended, and in a fork child, where not even the mapping is there.
   bool usable() const { return open_ && fork_generation_ == ForkGeneration(); }
   absl::Status CheckOpen() const { return usable() ? absl::OkStatus() : NotOpen(); }
 

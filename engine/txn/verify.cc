@@ -72,6 +72,12 @@ class Verifier {
     seen_ = Bitmap(reachable_.size());
     result_.pages = reachable_.size();
     total_pages_ = reachable_.Count();
+    // The last page may be cut off within a host page, which no access shows.
+    ESPALIER_ASSIGN_OR_RETURN(const uint64_t file_bytes, engine_.file_.Size());
+    if (file_bytes / engine_.page_bytes() < result_.pages) {
+      Problem("the file has ", file_bytes, " bytes, fewer than its ", result_.pages,
+              " pages of ", engine_.page_bytes(), " bytes");
+    }
     return absl::OkStatus();
   }
 

@@ -59,8 +59,14 @@ absl::Status WriteState::Fail(absl::Status status) {
 }
 
 std::string_view WriteState::Detach(std::string_view bytes, std::string& copy) const {
-  if (bytes.empty() || (!pages_.source().Contains(bytes.data(), bytes.size()) &&
-                        !base_source_->Contains(bytes.data(), bytes.size()))) {
+  const auto contains = [&](const page::PageSource& source) {
+    return source.Contains(bytes.data(), bytes.size());
+  };
+  const auto& outgrown = engine_->outgrown_;
+  if (bytes.empty() ||
+      (!contains(pages_.source()) && !contains(*base_source_) &&
+       std::none_of(outgrown.begin(), outgrown.end(),
+                    [&](const auto& source) { return contains(*source); }))) {
     return bytes;
   }
   copy.assign(bytes);
@@ -157,6 +163,8 @@ absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::s
   std::string end_copy;
   begin = Detach(begin, begin_copy);
   if (end.has_value()) end = Detach(*end, end_copy);
+  // What is cut off with its subtree cannot be found at the commit any more.
+  ESPALIER_RETURN_IF_ERROR(Fail(SealReserved()));
   pages_.set_reserve(space::Reserve::kMayUse);
   tree::TreeWriter& writer = WriterOf(keyspace);
   const page::TreeRoot before = keyspace.record.root;
@@ -197,6 +205,7 @@ absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) {
   if (keyspace.id == kDefaultKeyspaceId) {
     return absl::InvalidArgumentError("the default keyspace cannot be dropped");
   }
+  ESPALIER_RETURN_IF_ERROR(Fail(SealReserved()));
   changed_ = true;
   pages_.set_reserve(space::Reserve::kMayUse);
   CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
