@@ -14,9 +14,11 @@ using page::ChildRef;
 using page::Header;
 using page::Kind;
 
-Kind KindOfLevel(uint32_t level) {
-  return level == 0 ? Kind::kSpaceMapLeaf : Kind::kSpaceMapInner;
-}
+// A file with more pages than so many leaves cover did not shrink to fewer: a damaged map must not
+// cost memory.
+constexpr uint64_t kMostEmptyLeaves = uint64_t{1} << 20;
+
+Kind KindOfLevel(uint32_t level) { return level == 0 ? Kind::kSpaceMapLeaf : Kind::kSpaceMapInner; }
 
 }  // namespace
 
@@ -68,9 +70,9 @@ absl::StatusOr<Bitmap> SpaceMap::Load(const page::PageReader& reader, ChildRef r
   if (height == 0) return pages;  // a database that was just created
   // The map of a file that was larger once is higher than this file needs.
   while (levels_.size() < height) {
-    uint64_t leaves = 1;
-    for (size_t level = 0; level < levels_.size(); ++level) leaves *= refs_per_inner();
-    if (leaves > page::kMaxPageNumber / bits_per_leaf()) break;
+    uint64_t leaves = 1;  // as many as the levels below the root can have
+    for (size_t level = 1; level < levels_.size(); ++level) leaves *= refs_per_inner();
+    if (leaves > kMostEmptyLeaves) break;
     SizeLevels(leaves * bits_per_leaf() + 1);
   }
   if (levels_.size() != height) {
@@ -89,8 +91,8 @@ absl::Status SpaceMap::LoadNode(const page::PageReader& reader, ChildRef ref, ui
   const uint8_t* const node = reader.FetchKind(ref, KindOfLevel(level), level);
   if (node == nullptr) return reader.Explain(ref, KindOfLevel(level), level);
   const auto past_the_end = [&] {
-    return reader.source().DataLoss(absl::StrCat("page ", ref.number().value,
-                                                 ": the space map names pages past the end"));
+    return reader.source().DataLoss(
+        absl::StrCat("page ", ref.number().value, ": the space map names pages past the end"));
   };
   if (index >= levels_[level].size()) return past_the_end();
   levels_[level][index] = {ref, Version(page::HeaderOf(node).birth), false};
@@ -98,8 +100,15 @@ absl::Status SpaceMap::LoadNode(const page::PageReader& reader, ChildRef ref, ui
     for (uint64_t i = 0; i < refs_per_inner(); ++i) {
       const ChildRef child(LoadLE64(node + page::kHeaderBytes + 8 * i));
       if (child.is_null()) continue;
-      ESPALIER_RETURN_IF_ERROR(
-          LoadNode(reader, child, level - 1, index * refs_per_inner() + i, pages));
+      // The map of a file that was larger once ends in empty nodes.
+      const uint64_t child_index = index * refs_per_inner() + i;
+      if (child_index >= levels_[level - 1].size()) {
+        uint64_t first_leaf = child_index;
+        for (uint32_t below = 1; below < level; ++below) first_leaf *= refs_per_inner();
+        if (first_leaf >= kMostEmptyLeaves) return past_the_end();
+        SizeLevels(first_leaf * bits_per_leaf() + 1);
+      }
+      ESPALIER_RETURN_IF_ERROR(LoadNode(reader, child, level - 1, child_index, pages));
     }
     return absl::OkStatus();
   }
@@ -128,8 +137,8 @@ absl::Status SpaceMap::Rewrite(PageAllocator& allocator, Version version) {
 }
 
 absl::Status SpaceMap::RewriteChanged(PageAllocator& allocator, Version version) {
-  // Giving a changed node a new page changes the bits of the new page and the old one, and with them
-  // perhaps further nodes: go on until nothing new changes.
+  // Giving a changed node a new page changes the bits of the new page and the old one, and with
+  // them perhaps further nodes: go on until nothing new changes.
   std::vector<std::vector<uint8_t*>> fresh;
   while (true) {
     SizeLevels(std::max<uint64_t>(1, allocator.page_count()));
