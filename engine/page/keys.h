@@ -66,6 +66,7 @@ inline uint32_t LowerBoundHeads(const uint8_t* heads, uint32_t count, uint32_t h
 // <0, 0, >0 as `key` is before every key that starts with `prefix`, starts with it, or is after them.
 inline int ComparePrefix(std::string_view key, const uint8_t* prefix, uint32_t length) {
   if (length == 0) return 0;
+  if (key.empty()) return -1;
   const int order = std::memcmp(key.data(), prefix, std::min<size_t>(key.size(), length));
   if (order != 0) return order;
   return key.size() < length ? -1 : 0;

@@ -139,9 +139,16 @@ class Engine final : private space::BackingFile {
   ~Engine() override;
 
   // --- open.cc
-  static absl::StatusOr<os::File> OpenFile(const std::string& path, const EngineOptions& options);
-  static absl::StatusOr<os::File> CreateFile(const std::string& path,
+  // A file of this process alone: registered, and, if it was just created, locked.
+  struct OpenedFile {
+    os::File file;
+    os::OpenFileRegistration registration;
+  };
+  static absl::StatusOr<OpenedFile> OpenFile(const std::string& path,
                                              const EngineOptions& options);
+  static absl::StatusOr<OpenedFile> OpenExisting(const std::string& path, os::OpenMode mode);
+  static absl::StatusOr<OpenedFile> CreateFile(const std::string& path,
+                                               const EngineOptions& options);
   static absl::Status WriteFreshDatabase(os::File& file, const EngineOptions& options);
   absl::Status Load();
   absl::StatusOr<page::CheckpointSlot> ChooseSlot(uint64_t file_bytes);

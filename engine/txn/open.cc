@@ -57,47 +57,56 @@ absl::Status Engine::WriteFreshDatabase(os::File& file, const EngineOptions& opt
 }
 
 // INV-14: nothing appears under the name before it is whole and durable.
-absl::StatusOr<os::File> Engine::CreateFile(const std::string& path,
-                                            const EngineOptions& options) {
+absl::StatusOr<Engine::OpenedFile> Engine::CreateFile(const std::string& path,
+                                                      const EngineOptions& options) {
   ESPALIER_ASSIGN_OR_RETURN(os::File file, os::CreateTemporaryBeside(path));
   const std::string temporary = file.path();
   absl::Cleanup remove = [&] { os::Remove(temporary).IgnoreError(); };
   ESPALIER_RETURN_IF_ERROR(WriteFreshDatabase(file, options));
-  // Locked before it can be found, so that no other process opens it in between.
+  // Registered and locked before it can be found, so that nobody opens it in between.
+  ESPALIER_ASSIGN_OR_RETURN(os::OpenFileRegistration registration,
+                            os::OpenFileRegistration::Register(file.Identity(), path));
   ESPALIER_RETURN_IF_ERROR(file.LockExclusive());
   ESPALIER_RETURN_IF_ERROR(os::RenameNoReplace(temporary, path));
   std::move(remove).Cancel();
   file.set_path(path);
   ESPALIER_RETURN_IF_ERROR(os::SyncDirectoryOf(path));
-  return file;
+  return OpenedFile{std::move(file), std::move(registration)};
 }
 
-absl::StatusOr<os::File> Engine::OpenFile(const std::string& path, const EngineOptions& options) {
+absl::StatusOr<Engine::OpenedFile> Engine::OpenExisting(const std::string& path,
+                                                        os::OpenMode mode) {
+  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::File::Open(path, mode));
+  ESPALIER_ASSIGN_OR_RETURN(os::OpenFileRegistration registration,
+                            os::OpenFileRegistration::Register(file.Identity(), path));
+  return OpenedFile{std::move(file), std::move(registration)};
+}
+
+absl::StatusOr<Engine::OpenedFile> Engine::OpenFile(const std::string& path,
+                                                    const EngineOptions& options) {
   const os::OpenMode mode =
       options.read_only ? os::OpenMode::kReadOnly : os::OpenMode::kReadWrite;
   if (!options.must_create) {
-    absl::StatusOr<os::File> file = os::File::Open(path, mode);
+    absl::StatusOr<OpenedFile> file = OpenExisting(path, mode);
     if (file.ok() || !absl::IsNotFound(file.status()) || options.read_only ||
         !options.create_if_missing) {
       return file;
     }
   }
-  absl::StatusOr<os::File> created = CreateFile(path, options);
+  absl::StatusOr<OpenedFile> created = CreateFile(path, options);
   // Somebody else may have created it in the meantime.
   if (absl::IsAlreadyExists(created.status()) && !options.must_create) {
-    return os::File::Open(path, mode);
+    return OpenExisting(path, mode);
   }
   return created;
 }
 
 absl::StatusOr<Engine*> Engine::Open(const std::string& path, const EngineOptions& options) {
   ESPALIER_RETURN_IF_ERROR(CheckOptions(options));
-  ESPALIER_ASSIGN_OR_RETURN(os::File file, OpenFile(path, options));
-  std::unique_ptr<Engine, void (*)(Engine*)> engine(new Engine(std::move(file), options),
+  ESPALIER_ASSIGN_OR_RETURN(OpenedFile opened, OpenFile(path, options));
+  std::unique_ptr<Engine, void (*)(Engine*)> engine(new Engine(std::move(opened.file), options),
                                                     [](Engine* failed) { delete failed; });
-  ESPALIER_ASSIGN_OR_RETURN(
-      engine->registration_,
-      os::OpenFileRegistration::Register(engine->file_.Identity(), engine->path()));
+  engine->registration_ = std::move(opened.registration);
   absl::Status locked =
       options.read_only ? engine->file_.LockShared() : engine->file_.LockExclusive();
   if (absl::IsUnavailable(locked)) {
