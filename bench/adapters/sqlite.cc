@@ -88,8 +88,8 @@ class Connection {
   sqlite3* db() const { return db_; }
 
  private:
-  // PRAGMA wal_autocheckpoint tries again at every commit while a reader holds the checkpoint up, and
-  // sorts the whole log each time: with a reader that stays, a commit soon takes milliseconds.
+  // PRAGMA wal_autocheckpoint tries again at every commit while a reader holds the checkpoint up,
+  // and sorts the whole log each time: with a reader that stays, a commit soon takes milliseconds.
   static int OnCommit(void* self, sqlite3* db, const char* schema, int log_pages) {
     auto& connection = *static_cast<Connection*>(self);
     auto pages = static_cast<uint64_t>(log_pages);
@@ -231,6 +231,7 @@ class SqliteDatabase : public Database {
 Adapter SqliteAdapter() {
   return {.name = "sqlite",
           .version = [] { return std::string(sqlite3_libversion()); },
+          .commits_survive_process_death = true,
           .settings = [](const OpenOptions& options) -> Settings {
             return {
                 {"pragmas", Pragmas(options)},

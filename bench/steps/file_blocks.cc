@@ -47,7 +47,8 @@ void ReadFile(const std::string& path, int open_flags, Consumer&& consume) {
   off_t data = 0;
   while ((data = lseek(fd, data, SEEK_DATA)) >= 0) {
     off_t hole = lseek(fd, data, SEEK_HOLE);
-    uint64_t first = static_cast<uint64_t>(data) / FileBlocks::kBlockBytes * FileBlocks::kBlockBytes;
+    uint64_t first =
+        static_cast<uint64_t>(data) / FileBlocks::kBlockBytes * FileBlocks::kBlockBytes;
     ReadExtent(fd, path, first, static_cast<uint64_t>(hole), consume);
     data = hole;
   }

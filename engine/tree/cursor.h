@@ -43,6 +43,13 @@ class Cursor {
   bool valid() const { return valid_; }
   const absl::Status& status() const { return status_; }
 
+  // Whether the current entry can no longer be read because the file lost its page.
+  bool EntryIsLost() const {
+    const uint8_t* const record = leaf().record(leaf_index_);
+    asm volatile("" : : "r"(*record));  // a fault happens here, and not when the key is asked for
+    return reader_.source().faulted();
+  }
+
   // Of the current entry; only while valid().
   uint32_t KeyLength() const { return leaf().KeyLength(leaf_index_); }
   uint32_t CopyKey(char* out) const { return leaf().CopyKey(leaf_index_, out); }

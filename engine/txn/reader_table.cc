@@ -76,7 +76,7 @@ void ReaderTable::Release(ReaderSlot* slot) {
 template <typename Function>
 void ReaderTable::ForEachState(Function function) const {
   for (const Block* block = &first_; block != nullptr;
-       block = block->next.load(std::memory_order_acquire)) {
+       block = block->next.load(std::memory_order_seq_cst)) {
     const size_t used = block->used.load(std::memory_order_seq_cst);
     for (size_t i = 0; i < used; ++i) {
       const ReaderSlot& slot = block->slots[i];

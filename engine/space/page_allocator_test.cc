@@ -1,0 +1,367 @@
+#include "engine/space/page_allocator.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "engine/base/seed_for_testing.h"
+#include "engine/base/status_for_testing.h"
+#include "engine/space/memory_file_for_testing.h"
+#include "gtest/gtest.h"
+
+namespace espalier::space {
+namespace {
+
+constexpr uint64_t kReserved = 9;
+
+class PageAllocatorTest : public ::testing::Test {
+ protected:
+  PageAllocatorTest() { allocator_.Load(Bitmap(kReserved), kReserved); }
+
+  uint64_t AllocateOne(Reserve reserve = Reserve::kKeep) {
+    const absl::StatusOr<PageNumber> page = allocator_.AllocatePage(reserve);
+    EXPECT_THAT(page, IsOk());
+    return page.ok() ? page->value : 0;
+  }
+
+  MemoryFile file_{1 << 20};
+  PageAllocator allocator_{kReserved, MemoryFile::kPageBytes, &file_};
+};
+
+TEST_F(PageAllocatorTest, OwnPagesAreFreeAtOnce) {
+  allocator_.Begin(Version(2));
+  const uint64_t page = AllocateOne();
+  EXPECT_GE(page, kReserved);
+  allocator_.Free(PageNumber(page), Version(2));
+  EXPECT_EQ(AllocateOne(), page);  // the warm one first
+  allocator_.Commit();
+}
+
+TEST_F(PageAllocatorTest, FreedPagesWaitForTheYoungestVersionThatSeesThem) {
+  allocator_.Begin(Version(2));
+  const PageNumber page(AllocateOne());
+  allocator_.Commit();
+  allocator_.Begin(Version(9));
+  allocator_.Free(page, Version(2));
+  allocator_.Commit();
+  // Born at 2, freed by 9: 1 and 9 do not see it, 3 and 5 do.
+  const std::vector<Version> four = {Version(1), Version(3), Version(5), Version(9)};
+  allocator_.Reclaim(four);
+  EXPECT_EQ(allocator_.WaitingPages(),
+            (std::vector<std::pair<Version, uint64_t>>{{Version(5), 1}}));
+  const std::vector<Version> three = {Version(1), Version(3), Version(9)};
+  allocator_.Reclaim(three);
+  EXPECT_EQ(allocator_.WaitingPages(),
+            (std::vector<std::pair<Version, uint64_t>>{{Version(3), 1}}));
+  const std::vector<Version> two = {Version(1), Version(9)};
+  allocator_.Reclaim(two);
+  EXPECT_EQ(allocator_.waiting_pages(), 0u);
+  allocator_.Begin(Version(10));
+  EXPECT_EQ(AllocateOne(), page.value);
+  allocator_.Commit();
+}
+
+TEST_F(PageAllocatorTest, FullDiskLeavesAReserveForWhatGivesSpaceBack) {
+  file_.set_limit_pages(kReserved + 100);
+  allocator_.Begin(Version(2));
+  uint64_t pages = 0;
+  while (allocator_.AllocatePage(Reserve::kKeep).ok()) ++pages;
+  EXPECT_THAT(allocator_.AllocatePage(Reserve::kKeep),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(allocator_.AllocateRun(5, Reserve::kKeep),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_GE(allocator_.free_pages(), 32u);
+  while (allocator_.AllocatePage(Reserve::kMayUse).ok()) ++pages;
+  EXPECT_EQ(pages, 100u);
+  EXPECT_EQ(allocator_.free_pages(), 0u);
+  allocator_.Rollback();
+  EXPECT_EQ(allocator_.free_pages(), 100u);
+  EXPECT_EQ(allocator_.reachable_pages(), 0u);
+}
+
+TEST_F(PageAllocatorTest, PunchedPagesGetBlocksBeforeTheyAreHandedOut) {
+  file_.StartSparse(1000);
+  allocator_.Load(Bitmap(1000), 1000);
+  allocator_.Begin(Version(2));
+  file_.set_blocks_full(true);
+  EXPECT_THAT(allocator_.AllocatePage(Reserve::kKeep),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(allocator_.AllocateRun(3, Reserve::kKeep),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(allocator_.free_pages(), 1000 - kReserved);
+  file_.set_blocks_full(false);
+  EXPECT_TRUE(file_.blocks().Test(AllocateOne()));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const PageNumber run, allocator_.AllocateRun(300, Reserve::kKeep));
+  EXPECT_EQ(file_.blocks().CountRange(run.value, 300), 300u);
+  allocator_.Commit();
+}
+
+TEST_F(PageAllocatorTest, FrontFirst) {
+  allocator_.Begin(Version(2));
+  std::vector<uint64_t> pages(200);
+  for (uint64_t& page : pages) page = AllocateOne();
+  allocator_.Commit();
+  allocator_.Begin(Version(3));
+  for (const uint64_t page : {pages[150], pages[20], pages[90]}) {
+    allocator_.Free(PageNumber(page), Version(2));
+  }
+  allocator_.Commit();
+  allocator_.Reclaim({});
+  allocator_.Begin(Version(4));
+  allocator_.AllocateFromFront();
+  EXPECT_EQ(AllocateOne(), pages[20]);
+  EXPECT_EQ(AllocateOne(), pages[90]);
+  EXPECT_EQ(AllocateOne(), pages[150]);
+  allocator_.Commit();
+}
+
+// --- Against a model: every page's lives ---------------------------------------------------------
+
+// One life of a page: a version p sees it if birth <= p < death.
+struct Life {
+  uint64_t birth;
+  uint64_t death;
+};
+
+class Model {
+ public:
+  explicit Model(uint64_t seed) : random_(seed) { allocator_.Load(Bitmap(kReserved), kReserved); }
+
+  void Step() {
+    switch (Below(16)) {
+      case 0:
+        protected_.insert(newest_);  // a reader, or a checkpoint
+        break;
+      case 1:
+      case 2:
+        if (!protected_.empty()) {
+          protected_.erase(
+              std::next(protected_.begin(), static_cast<std::ptrdiff_t>(Below(protected_.size()))));
+        }
+        break;
+      case 3:
+        Reclaim();
+        break;
+      case 4:
+        GiveSpaceBack();
+        break;
+      case 5:
+        TakeUnsealed();
+        break;
+      case 6:
+        TakeChangedParts();
+        break;
+      default:
+        RunTransaction();
+    }
+    if (!::testing::Test::HasFailure()) Compare();
+  }
+
+  // In the end, with nothing protected, nothing waits.
+  void Finish() {
+    protected_.clear();
+    Reclaim();
+    EXPECT_EQ(allocator_.waiting_pages(), 0u);
+  }
+
+ private:
+  uint64_t Below(uint64_t limit) { return random_() % limit; }
+
+  bool Sees(uint64_t version, const Life& life) const {
+    return life.birth <= version && version < life.death;
+  }
+  // Whether a protected version, the newest included, sees the page's last life.
+  bool IsSeen(uint64_t page) const {
+    const auto life = dead_.find(page);
+    if (life == dead_.end()) return false;
+    return Sees(newest_, life->second) ||
+           std::any_of(protected_.begin(), protected_.end(),
+                       [&](uint64_t version) { return Sees(version, life->second); });
+  }
+
+  void RunTransaction() {
+    const uint64_t version = newest_ + 1 + Below(2);
+    const std::map<uint64_t, uint64_t> live_before = live_;
+    const std::map<uint64_t, Life> dead_before = dead_;
+    const std::set<uint64_t> nodes_before = unsealed_;
+    allocator_.Begin(Version(version));
+    if (Below(8) == 0) {
+      front_ = true;
+      allocator_.AllocateFromFront();
+    }
+    for (uint64_t i = Below(40); i > 0 && !::testing::Test::HasFailure(); --i) {
+      if (Below(5) < 2 && !live_.empty()) {
+        FreeSome(version);
+      } else {
+        Allocate(version);
+      }
+    }
+    front_ = false;
+    if (Below(4) == 0) {
+      allocator_.Rollback();
+      live_ = live_before;
+      dead_ = dead_before;
+      unsealed_ = nodes_before;
+      // What it wrote over is gone all the same, but nobody could see that.
+    } else {
+      allocator_.Commit();
+      newest_ = version;
+      if (Below(2) == 0) Reclaim();
+    }
+  }
+
+  void Allocate(uint64_t version) {
+    const uint64_t count = Below(4) == 0 ? 2 + Below(20) : 1;
+    const Bitmap free = allocator_.FreePages();
+    file_.set_limit_pages(Below(20) == 0 ? allocator_.page_count() : UINT64_MAX);
+    const Reserve reserve = Below(3) == 0 ? Reserve::kMayUse : Reserve::kKeep;
+    const absl::StatusOr<PageNumber> first =
+        count == 1 ? allocator_.AllocatePage(reserve) : allocator_.AllocateRun(count, reserve);
+    file_.set_limit_pages(UINT64_MAX);
+    if (!first.ok()) {
+      EXPECT_THAT(first, StatusIs(absl::StatusCode::kResourceExhausted));
+      EXPECT_EQ(allocator_.FreePages(), free);
+      return;
+    }
+    if (front_ && count == 1 && free.Count() > 32) {
+      EXPECT_EQ(first->value, free.FindFirstSet(0));
+    }
+    for (uint64_t page = first->value; page < first->value + count; ++page) {
+      ASSERT_GE(page, kReserved);
+      ASSERT_LT(page, allocator_.page_count());
+      ASSERT_FALSE(live_.contains(page)) << "page " << page << " is in use";
+      ASSERT_FALSE(IsSeen(page)) << "INV-2: page " << page << " of [" << dead_.at(page).birth
+                                 << ", " << dead_.at(page).death << ") is protected";
+      ASSERT_TRUE(file_.blocks().Test(page)) << "INV-6: page " << page;
+      live_[page] = version;
+      dead_.erase(page);
+      unsealed_.erase(page);
+      changed_.insert(page);
+    }
+    if (count == 1) unsealed_.insert(first->value);
+  }
+
+  // Frees a page, or some in a row of the same birth.
+  void FreeSome(uint64_t version) {
+    auto at = live_.lower_bound(kReserved + Below(allocator_.page_count()));
+    if (at == live_.end()) at = live_.begin();
+    const uint64_t first = at->first;
+    const uint64_t birth = at->second;
+    uint64_t count = 0;
+    for (const uint64_t wanted = 1 + Below(10);
+         count < wanted && at != live_.end() && at->first == first + count && at->second == birth;
+         ++count) {
+      at = live_.erase(at);
+      dead_[first + count] = {birth, version};
+      changed_.insert(first + count);
+      // Its own pages nobody has seen.
+      if (birth == version) dead_.erase(first + count);
+    }
+    allocator_.FreeRun(PageNumber(first), count, Version(birth));
+  }
+
+  void Reclaim() {
+    std::set<uint64_t> distinct(protected_.begin(), protected_.end());
+    std::vector<Version> versions;
+    for (const uint64_t version : distinct) versions.emplace_back(version);
+    allocator_.Reclaim(versions);
+    reclaimed_ = true;
+    // Pins what is seen, and nothing else.
+    const Bitmap waiting = allocator_.WaitingPagesBitmap();
+    for (uint64_t page = kReserved; page < allocator_.page_count(); ++page) {
+      ASSERT_EQ(waiting.Test(page), IsSeen(page)) << "page " << page;
+    }
+  }
+
+  void GiveSpaceBack() {
+    const uint64_t needed = allocator_.PagesWithoutFreeTail();
+    const Bitmap free = allocator_.FreePages();
+    EXPECT_EQ(free.CountRange(needed, allocator_.page_count() - needed),
+              allocator_.page_count() - needed);
+    EXPECT_TRUE(needed == kReserved || !free.Test(needed - 1));
+    if (Below(2) == 0) {
+      const uint64_t kept = needed + Below(allocator_.page_count() - needed + 1);
+      file_.Cut(kept);
+      allocator_.TailWasReleased(kept);
+      dead_.erase(dead_.lower_bound(kept), dead_.end());
+      unsealed_.erase(unsealed_.lower_bound(kept), unsealed_.end());
+    }
+    for (const PageRun& run : allocator_.FindFreeRuns(8)) {
+      EXPECT_GE(run.count, 8u);
+      EXPECT_EQ(free.CountRange(run.first, run.count), run.count);
+      file_.Punch(run);
+      allocator_.BlocksWereReleased(run);
+    }
+    EXPECT_TRUE(allocator_.FindFreeRuns(8).empty());
+  }
+
+  void TakeUnsealed() {
+    std::vector<PageNumber> expected;
+    for (const uint64_t page : unsealed_) {
+      if (live_.contains(page)) expected.emplace_back(page);
+    }
+    EXPECT_EQ(allocator_.TakeUnsealed(), expected);
+    unsealed_.clear();
+  }
+
+  void TakeChangedParts() {
+    constexpr uint64_t kPagesPerPart = 1000;
+    const std::vector<uint64_t> parts = allocator_.TakeChangedParts(kPagesPerPart);
+    EXPECT_TRUE(std::is_sorted(parts.begin(), parts.end()));
+    for (const uint64_t page : changed_) {
+      if (page >= allocator_.page_count()) continue;
+      EXPECT_TRUE(std::binary_search(parts.begin(), parts.end(), page / kPagesPerPart))
+          << "page " << page;
+    }
+    changed_.clear();
+  }
+
+  void Compare() {
+    const Bitmap free = allocator_.FreePages();
+    const Bitmap waiting = allocator_.WaitingPagesBitmap();
+    const uint64_t count = allocator_.page_count();
+    ASSERT_EQ(allocator_.reachable().size(), count);
+    for (uint64_t page = kReserved; page < count; ++page) {
+      ASSERT_EQ(allocator_.reachable().Test(page), live_.contains(page)) << "page " << page;
+      ASSERT_EQ(allocator_.reachable().Test(page) + free.Test(page) + waiting.Test(page), 1)
+          << "page " << page;
+      // What is free already nobody may see.
+      ASSERT_FALSE(free.Test(page) && IsSeen(page)) << "page " << page;
+    }
+    EXPECT_EQ(allocator_.reachable_pages(), live_.size());
+    EXPECT_EQ(allocator_.free_pages(), free.Count());
+    EXPECT_EQ(allocator_.waiting_pages(), waiting.Count());
+    EXPECT_EQ(allocator_.reachable_end(), live_.empty() ? kReserved : live_.rbegin()->first + 1);
+  }
+
+  std::mt19937_64 random_;
+  MemoryFile file_{1 << 20};
+  PageAllocator allocator_{kReserved, MemoryFile::kPageBytes, &file_};
+  uint64_t newest_ = 1;
+  std::multiset<uint64_t> protected_;
+  std::map<uint64_t, uint64_t> live_;  // page to birth
+  std::map<uint64_t, Life> dead_;      // the last life of pages that are not in use
+  std::set<uint64_t> unsealed_;
+  std::set<uint64_t> changed_;
+  bool front_ = false;
+  bool reclaimed_ = false;
+};
+
+TEST(PageAllocatorModelTest, NoProtectedPageIsHandedOut) {
+  const uint64_t seed = TestSeed();
+  for (uint64_t round = 0; round < 8; ++round) {
+    SCOPED_TRACE(round);
+    Model model(seed * 1000 + round);
+    for (int step = 0; step < 200; ++step) {
+      ASSERT_NO_FATAL_FAILURE(model.Step()) << "step " << step;
+      ASSERT_FALSE(::testing::Test::HasFailure()) << "step " << step;
+    }
+    model.Finish();
+  }
+}
+
+}  // namespace
+}  // namespace espalier::space
