@@ -16,6 +16,8 @@ struct ReaderStats {
   uint64_t pinned_bytes = 0;          // in pages that newer versions freed and it is the newest to see
 };
 
+// While a write transaction is open, the figures of the space are those of the last call without one (or
+// of the opening).
 struct Stats {
   uint64_t page_size_bytes = 0;
   uint64_t file_bytes = 0;
@@ -54,7 +56,7 @@ struct VerifyReport {
   bool ok() const { return problems.empty(); }
 };
 
-// How far a long operation is; both in the operation's own unit (pages).
+// How far a long operation is; both in the operation's own unit (pages for Verify, entries otherwise).
 struct Progress {
   uint64_t done = 0;
   uint64_t total = 0;

@@ -49,7 +49,7 @@ class ESPALIER_EXPORT Transaction {
   Transaction& operator=(const Transaction&) = delete;
 
   // The value of `key`: a view into the mapping, valid until the transaction ends (in a write
-  // transaction: until the entry is changed). A value stored compressed is decompressed into memory
+  // transaction: until it changes anything). A value stored compressed is decompressed into memory
   // of the transaction. kNotFound, without a message, when there is no such key.
   absl::StatusOr<std::string_view> Get(const Keyspace& keyspace, std::string_view key) const;
 

@@ -107,7 +107,7 @@ int main(int argc, char** argv) {
   app.add_option("--svg", arguments.output.svg, "write the chart to this file");
   app.add_option("--markdown", arguments.output.markdown, "write the report to this file");
   app.add_option("--readme", arguments.output.readme,
-                 "replace the table in this file, between its marks");
+                 "put the results into this file, between its marks");
   CLI11_PARSE(app, argc, argv);
   return espalier::bench::Run(std::move(arguments));
 }

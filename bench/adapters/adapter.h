@@ -87,6 +87,9 @@ class Database {
 struct Adapter {
   std::string_view name;
   std::string (*version)();
+  // Whether, as it runs here, a commit outlives the process without Flush(). If not, what came
+  // after the last checkpoint goes with the process.
+  bool commits_survive_process_death;
   Settings (*settings)(const OpenOptions&);
   std::unique_ptr<Database> (*open)(
       const OpenOptions&);  // creates the database where there is none

@@ -197,11 +197,13 @@ std::vector<std::string_view> AllNames() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, AdapterTest, testing::ValuesIn(AllNames()), [](const auto& info) {
-  std::string name(info.param);
+std::string TestName(const testing::TestParamInfo<std::string_view>& parameter) {
+  std::string name(parameter.param);
   std::erase(name, '-');
   return name;
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, AdapterTest, testing::ValuesIn(AllNames()), TestName);
 
 }  // namespace
 }  // namespace espalier::bench

@@ -1,4 +1,4 @@
-// Espalier with its default options: checksums verified, one read transaction for each BeginRead().
+// Espalier with its default options, verification on; one read transaction for each BeginRead().
 #include "espalier/database.h"
 
 #include <memory>
@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "bench/adapters/die.h"
 #include "bench/adapters/engines.h"
 #include "espalier/version.h"
@@ -14,6 +15,7 @@
 namespace espalier::bench {
 namespace {
 
+constexpr espalier::Options kOptions;
 constexpr uint64_t kAppendsPerTransaction = 100'000;  // as in LMDB's adapter
 
 void Check(const absl::Status& status, std::string_view doing) {
@@ -30,8 +32,7 @@ T Checked(absl::StatusOr<T> result, std::string_view doing) {
 
 class EspalierSession : public Session {
  public:
-  explicit EspalierSession(espalier::Database* db)
-      : db_(*db), keyspace_(db->default_keyspace()) {}
+  explicit EspalierSession(espalier::Database* db) : db_(*db), keyspace_(db->default_keyspace()) {}
 
   void BeginRead() override { read_.emplace(Checked(db_.BeginRead(), "BeginRead")); }
   void EndRead() override {
@@ -94,7 +95,7 @@ class EspalierSession : public Session {
 class EspalierDatabase : public Database {
  public:
   explicit EspalierDatabase(const OpenOptions& options)
-      : db_(Checked(espalier::Database::Open(options.directory + "/data.esp"), "Open")) {}
+      : db_(Checked(espalier::Database::Open(options.directory + "/data.esp", kOptions), "Open")) {}
 
   ~EspalierDatabase() override { Check(db_.Close(), "Close"); }
 
@@ -124,7 +125,26 @@ class EspalierDatabase : public Database {
 
 std::string Version() { return VersionString(); }
 
-Settings GetSettings(const OpenOptions&) { return {{"sync", "checkpoints only"}}; }
+std::string OnOrOff(bool on) { return on ? "on" : "off"; }
+
+// All of its options, though none differs from the default.
+Settings GetSettings(const OpenOptions&) {
+  return {
+      {"options", "all as by default"},
+      {"page_size_bytes", absl::StrCat(kOptions.page_size_bytes)},
+      {"verify_checksums", OnOrOff(kOptions.verify_checksums)},
+      {"protect_from_stray_stores", OnOrOff(kOptions.protect_from_stray_stores)},
+      {"address_space_bytes", kOptions.address_space_bytes == 0
+                                  ? "the engine's choice"
+                                  : absl::StrCat(kOptions.address_space_bytes)},
+      {"log", "none yet: checkpoints only"},
+      {"sorted load", absl::StrCat("Append, ", kAppendsPerTransaction, " records a transaction")},
+      {"readers", "a transaction for each read, one cursor in it"},
+      {"multi-get", "native"},
+      {"before read rows", "Checkpoint"},
+      {"compact", "Compact"},
+  };
+}
 
 std::unique_ptr<Database> OpenDatabase(const OpenOptions& options) {
   return std::make_unique<EspalierDatabase>(options);
@@ -132,6 +152,12 @@ std::unique_ptr<Database> OpenDatabase(const OpenOptions& options) {
 
 }  // namespace
 
-Adapter EspalierAdapter() { return {"espalier", Version, GetSettings, OpenDatabase}; }
+Adapter EspalierAdapter() {
+  return {.name = "espalier",
+          .version = Version,
+          .commits_survive_process_death = false,
+          .settings = GetSettings,
+          .open = OpenDatabase};
+}
 
 }  // namespace espalier::bench

@@ -144,6 +144,7 @@ Adapter LeveldbAdapter() {
   return {
       .name = "leveldb",
       .version = [] { return absl::StrCat(leveldb::kMajorVersion, ".", leveldb::kMinorVersion); },
+      .commits_survive_process_death = true,
       .settings = [](const OpenOptions& options) -> Settings {
         return {
             {"block_cache", absl::StrCat(CacheBytes(options) >> 20, " MiB")},

@@ -209,6 +209,7 @@ Adapter LmdbAdapter() {
   return {
       .name = "lmdb",
       .version = Version,
+      .commits_survive_process_death = true,
       .settings = [](const OpenOptions& options) { return CommonSettings(options, "MDB_NOSYNC"); },
       .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
         return std::make_unique<LmdbDatabase>(options, 0);
@@ -218,6 +219,7 @@ Adapter LmdbAdapter() {
 Adapter LmdbWritemapAdapter() {
   return {.name = "lmdb-writemap",
           .version = Version,
+          .commits_survive_process_death = true,
           .settings =
               [](const OpenOptions& options) {
                 return CommonSettings(options, "MDB_NOSYNC MDB_WRITEMAP");

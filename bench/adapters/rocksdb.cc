@@ -191,6 +191,7 @@ Adapter RocksdbAdapter() {
   return {
       .name = "rocksdb",
       .version = [] { return absl::StrCat(ROCKSDB_MAJOR, ".", ROCKSDB_MINOR, ".", ROCKSDB_PATCH); },
+      .commits_survive_process_death = true,
       .settings = [](const OpenOptions& open) -> Settings {
         return {
             {"block_cache", absl::StrCat("LRU, ", CacheBytes(open) >> 20, " MiB")},

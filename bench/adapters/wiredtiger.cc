@@ -191,6 +191,7 @@ Adapter WiredtigerAdapter() {
                 return absl::StrCat(WIREDTIGER_VERSION_MAJOR, ".", WIREDTIGER_VERSION_MINOR, ".",
                                     WIREDTIGER_VERSION_PATCH);
               },
+          .commits_survive_process_death = false,
           .settings = [](const OpenOptions& options) -> Settings {
             return {
                 {"connection", ConnectionConfig(options)},

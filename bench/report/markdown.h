@@ -1,4 +1,4 @@
-// The results as Markdown, as it stands in the README.
+// The results as Markdown.
 #ifndef ESPALIER_BENCH_REPORT_MARKDOWN_H_
 #define ESPALIER_BENCH_REPORT_MARKDOWN_H_
 
@@ -8,11 +8,11 @@
 
 namespace espalier::bench {
 
-// The table only: a row a line, an engine a column, then the bar, the ratio to the best rival and
-// the mark.
-std::string MarkdownTable(const Results& results);
+// What the README holds: on what it was measured, the table (a row a line, an engine a column, then
+// the bar, the ratio to the best rival and whether it is enough), and how to read it.
+std::string MarkdownSummary(const Results& results);
 
-// Machine, run and the settings of every engine, then the table.
+// The same, with machine, run and the settings of every engine in full.
 std::string MarkdownReport(const Results& results);
 
 }  // namespace espalier::bench

@@ -26,10 +26,10 @@ absl::Status WriteFile(const std::string& path, const std::string& text) {
   return stream ? absl::OkStatus() : absl::UnavailableError(absl::StrCat("cannot write ", path));
 }
 
-absl::Status UpdateReadme(const std::string& path, const std::string& table) {
+absl::Status UpdateReadme(const std::string& path, const std::string& results) {
   absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) return text.status();
-  absl::StatusOr<std::string> updated = ReplaceTable(*text, table);
+  absl::StatusOr<std::string> updated = ReplaceBetweenMarks(*text, results);
   if (!updated.ok())
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", updated.status().message()));
   return WriteFile(path, *updated);
@@ -37,14 +37,15 @@ absl::Status UpdateReadme(const std::string& path, const std::string& table) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ReplaceTable(const std::string& text, const std::string& table) {
-  size_t begin = text.find(kTableBegin);
-  size_t end = text.find(kTableEnd);
+absl::StatusOr<std::string> ReplaceBetweenMarks(const std::string& text,
+                                                const std::string& results) {
+  size_t begin = text.find(kReadmeBegin);
+  size_t end = text.find(kReadmeEnd);
   if (begin == std::string::npos || end == std::string::npos || end < begin) {
-    return absl::InvalidArgumentError("no marks for the benchmark table");
+    return absl::InvalidArgumentError("no marks for the results of the benchmark");
   }
-  begin += kTableBegin.size();
-  return absl::StrCat(text.substr(0, begin), table, text.substr(end));
+  begin += kReadmeBegin.size();
+  return absl::StrCat(text.substr(0, begin), results, text.substr(end));
 }
 
 absl::StatusOr<Results> ReadResults(const std::string& path) {
@@ -60,7 +61,7 @@ absl::Status WriteOutput(const Results& results, const OutputPaths& paths) {
   if (!paths.json.empty()) status.Update(WriteFile(paths.json, ToJson(results)));
   if (!paths.svg.empty()) status.Update(WriteFile(paths.svg, SvgChart(results)));
   if (!paths.markdown.empty()) status.Update(WriteFile(paths.markdown, MarkdownReport(results)));
-  if (!paths.readme.empty()) status.Update(UpdateReadme(paths.readme, MarkdownTable(results)));
+  if (!paths.readme.empty()) status.Update(UpdateReadme(paths.readme, MarkdownSummary(results)));
   return status;
 }
 

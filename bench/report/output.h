@@ -14,11 +14,12 @@ struct OutputPaths {
   std::string json;
   std::string svg;
   std::string markdown;
-  std::string readme;  // a file with a pair of marks; what stands between them becomes the table
+  std::string readme;  // a file with a pair of marks; what stands between them becomes the results
 };
 
-inline constexpr std::string_view kTableBegin = "<!-- benchmark table: begin -->\n";
-inline constexpr std::string_view kTableEnd = "<!-- benchmark table: end -->\n";
+// In a line of its own each.
+inline constexpr std::string_view kReadmeBegin = "<!-- bench:begin -->\n";
+inline constexpr std::string_view kReadmeEnd = "<!-- bench:end -->\n";
 
 // Prints the report on standard output, unless some path asks for a rendering of its own, and
 // writes the files. kUnavailable when a file cannot be written, kInvalidArgument when the readme
@@ -29,7 +30,8 @@ absl::Status WriteOutput(const Results& results, const OutputPaths& paths);
 absl::StatusOr<Results> ReadResults(const std::string& path);
 
 // `text` with what stands between the marks replaced; kInvalidArgument without marks.
-absl::StatusOr<std::string> ReplaceTable(const std::string& text, const std::string& table);
+absl::StatusOr<std::string> ReplaceBetweenMarks(const std::string& text,
+                                                const std::string& results);
 
 }  // namespace espalier::bench
 

@@ -55,6 +55,8 @@ Json RowToJson(const RowResult& row) {
   json["best_rival"] = row.BestRival().value_or("");
   if (auto ratio = row.RatioToBestRival()) json["ratio_to_best_rival"] = *ratio;
   if (auto passes = row.Passes()) json["passes"] = *passes;
+  if (!row.not_run.empty()) json["not_run"] = row.not_run;
+  json["engines"] = Json::object();
   for (const auto& [engine, cell] : row.cells) json["engines"][engine] = CellToJson(cell);
   return json;
 }
@@ -65,7 +67,8 @@ RowResult RowFromJson(const Json& json) {
                 .unit = json.at("unit"),
                 .bar_kind = json.at("bar_kind").get<BarKind>(),
                 .bar = json.at("bar"),
-                .cells = {}};
+                .cells = {},
+                .not_run = json.value("not_run", std::string())};
   for (const auto& [engine, cell] : json.at("engines").items())
     row.cells[engine] = CellFromJson(cell);
   return row;
@@ -97,11 +100,17 @@ std::optional<double> RowResult::RatioToBestRival() const {
   return *own / *Median(*rival);
 }
 
-std::optional<bool> RowResult::Passes() const {
+std::optional<double> RowResult::ShareOfBar() const {
   std::optional<double> own = Median(std::string(kOwnEngine));
-  if (bar_kind == BarKind::kAtMost && own) return *own <= bar;
-  if (bar_kind == BarKind::kTimesBestRival && RatioToBestRival()) return *RatioToBestRival() >= bar;
+  if (bar_kind == BarKind::kAtMost && own) return bar / *own;
+  if (bar_kind == BarKind::kTimesBestRival && RatioToBestRival()) return *RatioToBestRival() / bar;
   return std::nullopt;
+}
+
+std::optional<bool> RowResult::Passes() const {
+  std::optional<double> share = ShareOfBar();
+  if (!share) return std::nullopt;
+  return *share >= 1;
 }
 
 std::string ToJson(const Results& results) {
@@ -109,8 +118,10 @@ std::string ToJson(const Results& results) {
   json["machine"] = PairsToJson(results.machine);
   json["run"] = PairsToJson(results.run);
   for (const EngineInfo& engine : results.engines) {
-    json["engines"][engine.name] = {{"version", engine.version},
-                                    {"settings", PairsToJson(engine.settings)}};
+    json["engines"][engine.name] = {
+        {"version", engine.version},
+        {"commits_survive_process_death", engine.commits_survive_process_death},
+        {"settings", PairsToJson(engine.settings)}};
   }
   for (const RowResult& row : results.rows) json["rows"].push_back(RowToJson(row));
   return json.dump(2) + "\n";
@@ -123,7 +134,9 @@ absl::StatusOr<Results> FromJson(const std::string& text) {
     results.machine = PairsFromJson(json.at("machine"));
     results.run = PairsFromJson(json.at("run"));
     for (const auto& [name, engine] : json.at("engines").items()) {
-      results.engines.push_back({name, engine.at("version"), PairsFromJson(engine.at("settings"))});
+      results.engines.push_back({name, engine.at("version"),
+                                 engine.at("commits_survive_process_death"),
+                                 PairsFromJson(engine.at("settings"))});
     }
     for (const Json& row : json.at("rows")) results.rows.push_back(RowFromJson(row));
     return results;

@@ -29,6 +29,7 @@ struct RowResult {
   BarKind bar_kind = BarKind::kNone;
   double bar = 0;
   std::map<std::string, Cell> cells;  // by engine
+  std::string not_run = {};           // the reason, where no engine could run it here
 
   // The median, or nothing where the engine has no sample.
   std::optional<double> Median(const std::string& engine) const;
@@ -39,13 +40,16 @@ struct RowResult {
   // Espalier's median over the best rival's; nothing where one of them is missing.
   std::optional<double> RatioToBestRival() const;
 
-  // Whether Espalier is at the bar; nothing where there is no bar or no figure.
+  // How much of the bar Espalier reaches: 1 and more is at it. Nothing where there is no bar or no
+  // figure.
+  std::optional<double> ShareOfBar() const;
   std::optional<bool> Passes() const;
 };
 
 struct EngineInfo {
   std::string name;
   std::string version;
+  bool commits_survive_process_death = true;
   std::vector<std::pair<std::string, std::string>> settings;
 };
 

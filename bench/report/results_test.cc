@@ -46,15 +46,36 @@ TEST(RowResultTest, NoOwnFigureIsNeitherPassNorFailure) {
 TEST(ResultsTest, JsonGivesBackWhatWentIn) {
   Results results{.machine = {{"kernel", "Linux"}},
                   .run = {{"records", "5"}},
-                  .engines = {{"espalier", "1", {{"page size", "4 KiB"}}},
-                              {"fast", "2", {}},
-                              {"slow", "3", {}}},
+                  .engines = {{"espalier", "1", false, {{"page size", "4 KiB"}}},
+                              {"fast", "2", true, {}},
+                              {"slow", "3", true, {}}},
                   .rows = {RateRow(300, 200, 1.5)}};
   results.rows[0].cells["slow"].failure = "died of it";
+  results.rows.push_back(RateRow(1, 2, 3));
+  results.rows[1].cells.clear();
+  results.rows[1].not_run = "not here";
   absl::StatusOr<Results> back = FromJson(ToJson(results));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(ToJson(*back), ToJson(results));
   EXPECT_EQ(MarkdownReport(*back), MarkdownReport(results));
+}
+
+TEST(MarkdownTest, TheSummarySaysWhatIsBelowItsBarWhatWasNotRunAndWhatADyingProcessLoses) {
+  Results results{
+      .machine = {},
+      .run = {{"records", "5"}},
+      .engines = {{"espalier", "1", false, {}}, {"fast", "2", true, {}}, {"slow", "3", true, {}}},
+      .rows = {RateRow(300, 200, 1.5), RateRow(299, 200, 1.5), RateRow(1, 1, 1)}};
+  results.rows[2].cells.clear();
+  results.rows[2].not_run = "too little memory";
+  std::string summary = MarkdownSummary(results);
+  for (std::string_view part :
+       {"| espalier | fast | slow |", "| 300 | **200** | 100 | ≥ 1.5× | 1.50× | ✓ |",
+        "✗ 99 % of the bar", "Not run: random Get (too little memory).",
+        "espalier loses what came after the last checkpoint (no log), and fast and slow keep every "
+        "commit."}) {
+    EXPECT_NE(summary.find(part), std::string::npos) << part << "\n" << summary;
+  }
 }
 
 TEST(ResultsTest, WhatIsNotAResultFileIsRefused) {
@@ -62,12 +83,13 @@ TEST(ResultsTest, WhatIsNotAResultFileIsRefused) {
   EXPECT_FALSE(FromJson("nonsense").ok());
 }
 
-TEST(OutputTest, TheTableGoesBetweenTheMarks) {
-  std::string text = "a\n" + std::string(kTableBegin) + "old\n" + std::string(kTableEnd) + "b\n";
-  absl::StatusOr<std::string> replaced = ReplaceTable(text, "new\n");
+TEST(OutputTest, TheSummaryGoesBetweenTheMarks) {
+  std::string text = "a\n" + std::string(kReadmeBegin) + "old\n" + std::string(kReadmeEnd) + "b\n";
+  absl::StatusOr<std::string> replaced = ReplaceBetweenMarks(text, "new\n");
   ASSERT_TRUE(replaced.ok());
-  EXPECT_EQ(*replaced, "a\n" + std::string(kTableBegin) + "new\n" + std::string(kTableEnd) + "b\n");
-  EXPECT_FALSE(ReplaceTable("no marks", "new").ok());
+  EXPECT_EQ(*replaced,
+            "a\n" + std::string(kReadmeBegin) + "new\n" + std::string(kReadmeEnd) + "b\n");
+  EXPECT_FALSE(ReplaceBetweenMarks("no marks", "new").ok());
 }
 
 TEST(FormatTest, FiguresHaveThreeDigits) {

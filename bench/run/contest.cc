@@ -94,6 +94,12 @@ void Contest::RecordFailure(const Contestant& contestant, const Row& row, const 
   ResultOf(row).cells[contestant.name()].failure = why;
 }
 
+void Contest::RecordNotRun(const Row& row, const std::string& why) {
+  RowResult& result = ResultOf(row);
+  if (result.not_run.empty()) progress_.Say(absl::StrCat(result.name, " not run: ", why));
+  result.not_run = why;
+}
+
 RowResult& Contest::ResultOf(const Row& row) {
   return *std::find_if(results_.rows.begin(), results_.rows.end(),
                        [&row](const RowResult& result) { return result.name == row.name; });

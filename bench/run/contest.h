@@ -61,6 +61,8 @@ class Contest {
 
   void Record(const Contestant& contestant, const Row& row, double figure);
   void RecordFailure(const Contestant& contestant, const Row& row, const std::string& why);
+  // For a row that no engine can run here.
+  void RecordNotRun(const Row& row, const std::string& why);
 
   StepOptions DefaultStepOptions();
 

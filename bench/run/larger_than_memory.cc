@@ -16,24 +16,10 @@ constexpr uint64_t kLeastLimitBytes = 64 << 20;
 constexpr double kLeastSeconds = 5;
 constexpr double kLeastWarmupSeconds = 2;
 
-absl::Status RunRows(Contest& contest, Contestant& contestant, const Workload& workload,
-                     uint64_t limit_bytes) {
-  std::vector<const Row*> rows = contest.RowsOf(Stage::kLargerThanMemory);
-  absl::StatusOr<std::unique_ptr<MemoryCgroup>> group = MemoryCgroup::Create(limit_bytes);
-  if (!group.ok()) {
-    for (const Row* row : rows)
-      contest.RecordFailure(contestant, *row, std::string(group.status().message()));
-    return absl::OkStatus();
-  }
-  std::string directory = SharedDirectory(contest, contestant);
-  contest.scratch().DropFromPageCache(
-      contestant.name());  // cached pages belong to the group that read them
-  RETURN_IF_ERROR(contest.StartWorker(contestant, {.workload = workload,
-                                                   .directory = directory,
-                                                   .memory_limit_bytes = limit_bytes,
-                                                   .cgroup_directory = (*group)->directory()}));
+absl::Status RunRows(Contest& contest, Contestant& contestant, const Start& start) {
+  RETURN_IF_ERROR(contest.StartWorker(contestant, start));
   RETURN_IF_ERROR(contest.Do(contestant, "open"));
-  for (const Row* row : rows) {
+  for (const Row* row : contest.RowsOf(Stage::kLargerThanMemory)) {
     StepOptions options = contest.DefaultStepOptions();
     options.seconds = std::max(options.seconds, kLeastSeconds);
     // One scan is long enough to need none.
@@ -41,9 +27,30 @@ absl::Status RunRows(Contest& contest, Contestant& contestant, const Workload& w
         row->step == "scan-full" ? 0 : std::max(options.warmup_seconds, kLeastWarmupSeconds);
     RETURN_IF_ERROR(contest.Do(contestant, row->step, row, options));
   }
-  contestant.worker
-      .reset();  // killed: closing could take minutes here, and the database is not used again
   return absl::OkStatus();
+}
+
+absl::Status RunInGroup(Contest& contest, Contestant& contestant, const Workload& workload,
+                        const MemoryCgroup& group, uint64_t limit_bytes) {
+  // Cached pages belong to the group that read them.
+  contest.scratch().DropFromPageCache(contestant.name());
+  absl::Status status = RunRows(contest, contestant,
+                                {.workload = workload,
+                                 .directory = SharedDirectory(contest, contestant),
+                                 .memory_limit_bytes = limit_bytes,
+                                 .cgroup_directory = group.directory()});
+  // Killed, before its group goes: closing could take minutes here, and the database is not used
+  // again.
+  contestant.worker.reset();
+  return status;
+}
+
+// Why the rows cannot be run with so little data, or nothing.
+std::string WhyNot(const Dataset& dataset, uint64_t limit_bytes) {
+  if (limit_bytes >= kLeastLimitBytes) return {};
+  uint64_t record_bytes = dataset.raw_bytes() / dataset.record_count();
+  return absl::StrCat("needs at least ",
+                      FormatCount(kLeastLimitBytes * kShareOfData / record_bytes + 1), " records");
 }
 
 }  // namespace
@@ -54,17 +61,19 @@ absl::Status RunLargerThanMemory(Contest& contest, const Workload& workload) {
     contestant->worker.reset();
   }
   uint64_t limit_bytes = workload.dataset.raw_bytes() / kShareOfData;
+  std::string why_not = WhyNot(workload.dataset, limit_bytes);
   for (Contestant* contestant : contest.Shuffled()) {
-    if (limit_bytes < kLeastLimitBytes) {
-      uint64_t record_bytes = workload.dataset.raw_bytes() / workload.dataset.record_count();
-      std::string needed = FormatCount(kLeastLimitBytes * kShareOfData / record_bytes + 1);
-      for (const Row* row : contest.RowsOf(Stage::kLargerThanMemory)) {
-        contest.RecordFailure(*contestant, *row,
-                              absl::StrCat("needs at least ", needed, " records"));
-      }
-      continue;
+    if (!why_not.empty()) break;
+    absl::StatusOr<std::unique_ptr<MemoryCgroup>> group = MemoryCgroup::Create(limit_bytes);
+    if (!group.ok()) {
+      why_not = std::string(group.status().message());
+      break;
     }
-    RETURN_IF_ERROR(RunRows(contest, *contestant, workload, limit_bytes));
+    RETURN_IF_ERROR(RunInGroup(contest, *contestant, workload, **group, limit_bytes));
+  }
+  if (why_not.empty()) return absl::OkStatus();
+  for (const Row* row : contest.RowsOf(Stage::kLargerThanMemory)) {
+    contest.RecordNotRun(*row, why_not);
   }
   return absl::OkStatus();
 }

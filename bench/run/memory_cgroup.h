@@ -22,13 +22,18 @@ class MemoryCgroup {
   // Removes the group, whose processes must have ended.
   ~MemoryCgroup();
 
+  // Removes the groups whose makers are gone.
+  static void RemoveAbandoned();
+
   // The directory with the group's `cgroup.procs`.
   const std::string& directory() const { return directory_; }
 
  private:
-  explicit MemoryCgroup(std::string directory) : directory_(std::move(directory)) {}
+  MemoryCgroup(std::string directory, int lock_fd)
+      : directory_(std::move(directory)), lock_fd_(lock_fd) {}
 
   std::string directory_;
+  int lock_fd_;  // flock-ed as long as the owner lives
 };
 
 }  // namespace espalier::bench

@@ -33,8 +33,8 @@ Results EmptyResults(const RunOptions& options) {
   OpenOptions open{.directory = "",
                    .data_bytes = options.record_count * (kKeySizeBytes + options.value_size_bytes)};
   for (const Adapter* engine : options.engines) {
-    results.engines.push_back(
-        {std::string(engine->name), engine->version(), engine->settings(open)});
+    results.engines.push_back({std::string(engine->name), engine->version(),
+                               engine->commits_survive_process_death, engine->settings(open)});
   }
   for (const Row* row : options.rows) {
     results.rows.push_back({.name = std::string(row->name),

@@ -1,5 +1,6 @@
 // A directory of the bench's own below a given one, removed with everything in it at the end of its
-// life. What a killed bench left behind is removed by the next one in the same place.
+// life. A killed bench's goes with its janitor or, if that was killed as well, by the next bench in
+// the same place.
 #ifndef ESPALIER_BENCH_RUN_SCRATCH_DIRECTORY_H_
 #define ESPALIER_BENCH_RUN_SCRATCH_DIRECTORY_H_
 
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "bench/run/janitor.h"
 
 namespace espalier::bench {
 
@@ -31,10 +33,12 @@ class ScratchDirectory {
   void Flush() const;
 
  private:
-  ScratchDirectory(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+  ScratchDirectory(std::string path, int lock_fd)
+      : path_(std::move(path)), lock_fd_(lock_fd), janitor_(path_) {}
 
   std::string path_;
   int lock_fd_;  // flock-ed as long as the owner lives
+  Janitor janitor_;
 };
 
 }  // namespace espalier::bench

@@ -1,7 +1,6 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "bench/run/command.h"
 #include "bench/run/loop_device.h"
 #include "bench/run/stages.h"
 #include "bench/run/status_macros.h"
@@ -30,11 +29,15 @@ absl::Status MeasureUpdates(Contest& contest, Contestant& contestant, const Loop
   return absl::OkStatus();
 }
 
-absl::Status ReadFilesInAnotherProcess(const std::string& directory) {
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
-    if (entry.is_regular_file()) RETURN_IF_ERROR(RunCommand({"cat", entry.path().string()}));
-  }
-  return absl::OkStatus();
+// As a backup would, or `cat`.
+absl::Status ReadFilesInAnotherProcess(const Contestant& contestant, const std::string& directory,
+                                       const Workload& workload) {
+  Worker::Setup setup{.adapter = contestant.engine,
+                      .workload = &workload,
+                      .options = {.directory = directory},
+                      .cgroup_directory = {}};
+  ASSIGN_OR_RETURN(std::unique_ptr<Worker> reader, Worker::Start(setup));
+  return reader->Do("read-files").status();
 }
 
 absl::Status MeasureOn(const std::string& type, LoopDevice& device, Contest& contest,
@@ -52,7 +55,9 @@ absl::Status MeasureOn(const std::string& type, LoopDevice& device, Contest& con
   for (std::string_view state : {"cold", "cat"}) {
     RETURN_IF_ERROR(contest.Do(contestant, "close"));
     RETURN_IF_ERROR(device.Remount());
-    if (state == "cat") RETURN_IF_ERROR(ReadFilesInAnotherProcess(directory));
+    if (state == "cat") {
+      RETURN_IF_ERROR(ReadFilesInAnotherProcess(contestant, directory, workload));
+    }
     RETURN_IF_ERROR(contest.Do(contestant, "open"));
     RETURN_IF_ERROR(MeasureUpdates(contest, contestant, device, row(state)));
   }

@@ -14,6 +14,11 @@ double RememberBlocks(Workbench& bench, const StepOptions&) {
   return 0;
 }
 
+double ReadFiles(Workbench& bench, const StepOptions&) {
+  ReadThroughPageCache(bench.options.directory);
+  return 0;
+}
+
 double ScatteredUpdates(Workbench& bench, const StepOptions& options) {
   std::unique_ptr<Session> session = bench.database->NewSession();
   Random random(options.seed);

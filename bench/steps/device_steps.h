@@ -10,6 +10,10 @@ namespace espalier::bench {
 // Notes the content of the database's files, around the page cache.
 double RememberBlocks(Workbench&, const StepOptions&);
 
+// Reads all files of the closed database through the page cache. For a process that does nothing
+// else.
+double ReadFiles(Workbench&, const StepOptions&);
+
 // Puts 256 random existing records, one a transaction, and flushes.
 double ScatteredUpdates(Workbench&, const StepOptions&);
 

@@ -25,6 +25,11 @@ class FileBlocks {
   std::map<std::string, std::vector<uint64_t>> hashes_;  // by path: a hash a block; holes hash to 0
 };
 
+// Reads every file below `directory` from its beginning to its end the ordinary way, as a backup
+// would: the kernel reads ahead and keeps it all in the page cache, in large folios. Holes are
+// skipped.
+void ReadThroughPageCache(const std::string& directory);
+
 }  // namespace espalier::bench
 
 #endif  // ESPALIER_BENCH_STEPS_FILE_BLOCKS_H_

@@ -27,6 +27,7 @@ constexpr std::array kSteps = {
     Step{"growth-200k", GrowthAfter200000},
     Step{"growth-flat", GrowthFlatness},
     Step{"remember-blocks", RememberBlocks},
+    Step{"read-files", ReadFiles},
     Step{"scattered-updates", ScatteredUpdates},
     Step{"changed-bytes", ChangedBytes},
     Step{"append", AppendAll},

@@ -48,6 +48,9 @@ constexpr uint64_t FirstDataPage(uint32_t page_bytes) {
 
 inline constexpr uint64_t kMaxPageNumber = (uint64_t{1} << 48) - 1;
 
+// Of versions and checkpoint sequences: at a million a second, good for 140,000 years.
+inline constexpr uint64_t kMaxVersion = (uint64_t{1} << 62) - 1;
+
 // No tree is higher: two children a node would already make 2^40 leaves.
 inline constexpr uint32_t kMaxHeight = 40;
 

@@ -43,7 +43,8 @@ PageSource::PageSource(std::unique_ptr<os::Mapping> mapping, uint32_t page_bytes
                       page_shift_),
       verify_checksums_(verify_checksums),
       path_(std::move(path)),
-      verified_(capacity_pages_) {}
+      verified_(capacity_pages_),
+      verified_chunks_(capacity_pages_) {}
 
 bool PageSource::Contains(const void* bytes, size_t size) const {
   const uintptr_t begin = reinterpret_cast<uintptr_t>(bytes);
@@ -134,7 +135,7 @@ absl::StatusOr<std::string_view> PageReader::ReadLarge(const LargeRef& ref, uint
   for (uint64_t chunk = offset / LargeRef::kChunkBytes;
        chunk <= (offset + length - 1) / LargeRef::kChunkBytes; ++chunk) {
     const uint64_t page = ref.first_page.value + chunk * pages_per_chunk;
-    if (source_->verified().Test(page)) continue;
+    if (source_->verified_chunks().Test(page)) continue;
     if (!announced) {
       // The mapping is advised MADV_RANDOM; a run is read in order.
       source_->mapping().Prefetch((ref.first_page.value << source_->page_shift()) + offset, length);
@@ -147,7 +148,7 @@ absl::StatusOr<std::string_view> PageReader::ReadLarge(const LargeRef& ref, uint
                                             " of a large value"));
     }
     if (source_->faulted()) return source_->FaultStatus();
-    source_->verified().Set(page);
+    source_->verified_chunks().Set(page);
   }
   return std::string_view(reinterpret_cast<const char*>(run) + offset, length);
 }

@@ -68,7 +68,11 @@ class PageSource {
   uint8_t* write_page(PageNumber number) const {
     return write_base_ + (number.value << page_shift_);
   }
+  // Nodes and the space map's pages that are known to be good.
   VerifiedPages& verified() const { return verified_; }
+  // Chunks of large values, by their first pages. Apart from the above: in a damaged file the same page
+  // may be referred to as both, and to be a part of a sound value does not make it a sound node.
+  VerifiedPages& verified_chunks() const { return verified_chunks_; }
   bool verify_checksums() const { return verify_checksums_; }
 
   // Whether [bytes, bytes + size) touches the mapping.
@@ -91,6 +95,7 @@ class PageSource {
   bool verify_checksums_;
   std::string path_;
   mutable VerifiedPages verified_;
+  mutable VerifiedPages verified_chunks_;
 };
 
 // Reads pages as of one version. Cheap to copy; the source must outlive it.

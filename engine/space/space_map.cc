@@ -14,26 +14,38 @@ using page::ChildRef;
 using page::Header;
 using page::Kind;
 
-// A file with more pages than so many leaves cover did not shrink to fewer: a damaged map must not
-// cost memory.
-constexpr uint64_t kMostEmptyLeaves = uint64_t{1} << 20;
-
-Kind KindOfLevel(uint32_t level) { return level == 0 ? Kind::kSpaceMapLeaf : Kind::kSpaceMapInner; }
+Kind KindOfLevel(uint32_t level) {
+  return level == 0 ? Kind::kSpaceMapLeaf : Kind::kSpaceMapInner;
+}
 
 }  // namespace
 
 SpaceMap::SpaceMap(uint32_t page_bytes) : page_bytes_(page_bytes) { SizeLevels(1); }
 
+// As many nodes on each level as `page_count` pages need; never fewer levels than before.
 void SpaceMap::SizeLevels(uint64_t page_count) {
-  uint64_t nodes = (page_count + bits_per_leaf() - 1) / bits_per_leaf();
+  uint64_t nodes = std::max<uint64_t>(1, (page_count + bits_per_leaf() - 1) / bits_per_leaf());
   for (size_t level = 0;; ++level) {
     if (level == levels_.size()) levels_.emplace_back();
-    // Levels only grow: the map of a shrunken file ends in empty nodes.
-    if (levels_[level].size() < nodes) levels_[level].resize(nodes, Node{{}, Version(0), true});
-    nodes = levels_[level].size();
-    if (nodes == 1 && level + 1 == levels_.size()) return;
+    std::vector<Node>& list = levels_[level];
+    if (list.size() > nodes) {
+      for (size_t i = nodes; i < list.size(); ++i) {
+        if (!list[i].ref.is_null()) past_the_end_.push_back(list[i]);
+      }
+      // Their parents forget them.
+      for (size_t above = level + 1; above < levels_.size(); ++above) {
+        for (Node& node : levels_[above]) node.changed = true;
+      }
+    }
+    list.resize(nodes, Node{{}, Version(0), true});
+    if (nodes == 1 && level + 1 >= levels_.size()) return;
     nodes = (nodes + refs_per_inner() - 1) / refs_per_inner();
   }
+}
+
+void SpaceMap::FreeNodesPastTheEnd(PageAllocator& allocator) {
+  for (const Node& node : past_the_end_) allocator.Free(node.ref.number(), node.birth);
+  past_the_end_.clear();
 }
 
 void SpaceMap::MarkChanged(uint64_t leaf) {
@@ -59,59 +71,67 @@ std::vector<PageNumber> SpaceMap::Pages() const {
       if (!node.ref.is_null()) pages.push_back(node.ref.number());
     }
   }
+  for (const Node& node : past_the_end_) pages.push_back(node.ref.number());
   return pages;
 }
 
 absl::StatusOr<Bitmap> SpaceMap::Load(const page::PageReader& reader, ChildRef root,
                                       uint32_t height, uint64_t page_count) {
   levels_.clear();
-  SizeLevels(std::max<uint64_t>(1, page_count));
+  past_the_end_.clear();
+  SizeLevels(page_count);
   Bitmap pages(page_count);
   if (height == 0) return pages;  // a database that was just created
-  // The map of a file that was larger once is higher than this file needs.
-  while (levels_.size() < height) {
-    uint64_t leaves = 1;  // as many as the levels below the root can have
-    for (size_t level = 1; level < levels_.size(); ++level) leaves *= refs_per_inner();
-    if (leaves > kMostEmptyLeaves) break;
-    SizeLevels(leaves * bits_per_leaf() + 1);
-  }
-  if (levels_.size() != height) {
+  if (height < levels_.size() || height > kMaxHeight) {
     return reader.source().DataLoss(
         absl::StrCat("a space map of height ", height, " for ", page_count, " pages"));
   }
-  ESPALIER_RETURN_IF_ERROR(LoadNode(reader, root, height - 1, 0, pages));
+  // The map of a file that was larger once is higher than this one needs.
+  levels_.resize(height, std::vector<Node>(1));
+  Bitmap visited(reader.page_limit());
+  ESPALIER_RETURN_IF_ERROR(LoadNode(reader, root, height - 1, 0, visited, pages));
   for (std::vector<Node>& level : levels_) {
     for (Node& node : level) node.changed = false;
+  }
+  // Who frees the map's pages later relies on their being in use.
+  for (const PageNumber number : Pages()) {
+    if (!pages.Test(number.value)) {
+      return reader.source().DataLoss(
+          absl::StrCat("page ", number.value, ": part of the space map, but not marked so"));
+    }
   }
   return pages;
 }
 
 absl::Status SpaceMap::LoadNode(const page::PageReader& reader, ChildRef ref, uint32_t level,
-                                uint64_t index, Bitmap& pages) {
+                                uint64_t index, Bitmap& visited, Bitmap& pages) {
   const uint8_t* const node = reader.FetchKind(ref, KindOfLevel(level), level);
   if (node == nullptr) return reader.Explain(ref, KindOfLevel(level), level);
   const auto past_the_end = [&] {
-    return reader.source().DataLoss(
-        absl::StrCat("page ", ref.number().value, ": the space map names pages past the end"));
+    return reader.source().DataLoss(absl::StrCat("page ", ref.number().value,
+                                                 ": the space map names pages past the end"));
   };
-  if (index >= levels_[level].size()) return past_the_end();
-  levels_[level][index] = {ref, Version(page::HeaderOf(node).birth), false};
+  if (visited.Test(ref.number().value)) {
+    return reader.source().DataLoss(
+        absl::StrCat("page ", ref.number().value, ": twice in the space map"));
+  }
+  visited.Set(ref.number().value);
+  const Node loaded{ref, Version(page::HeaderOf(node).birth), false};
+  if (index < levels_[level].size()) {
+    levels_[level][index] = loaded;
+  } else {
+    past_the_end_.push_back(loaded);
+  }
   if (level > 0) {
     for (uint64_t i = 0; i < refs_per_inner(); ++i) {
       const ChildRef child(LoadLE64(node + page::kHeaderBytes + 8 * i));
       if (child.is_null()) continue;
-      // The map of a file that was larger once ends in empty nodes.
-      const uint64_t child_index = index * refs_per_inner() + i;
-      if (child_index >= levels_[level - 1].size()) {
-        uint64_t first_leaf = child_index;
-        for (uint32_t below = 1; below < level; ++below) first_leaf *= refs_per_inner();
-        if (first_leaf >= kMostEmptyLeaves) return past_the_end();
-        SizeLevels(first_leaf * bits_per_leaf() + 1);
-      }
-      ESPALIER_RETURN_IF_ERROR(LoadNode(reader, child, level - 1, child_index, pages));
+      ESPALIER_RETURN_IF_ERROR(
+          LoadNode(reader, child, level - 1, index * refs_per_inner() + i, visited, pages));
     }
     return absl::OkStatus();
   }
+  // No overflow: kMaxHeight bounds the index.
   const uint64_t first_page = index * bits_per_leaf();
   for (uint64_t byte = 0; byte < bits_per_leaf() / 8; byte += 8) {
     const uint64_t bits = LoadLE64(node + page::kHeaderBytes + byte);
@@ -127,21 +147,25 @@ absl::Status SpaceMap::LoadNode(const page::PageReader& reader, ChildRef ref, ui
 
 absl::Status SpaceMap::Rewrite(PageAllocator& allocator, Version version) {
   std::vector<std::vector<Node>> before = levels_;
+  std::vector<Node> before_past_the_end = past_the_end_;
   absl::Status status = RewriteChanged(allocator, version);
   if (!status.ok()) {
     // What changed is forgotten, so everything counts as changed.
     levels_ = std::move(before);
+    past_the_end_ = std::move(before_past_the_end);
     MarkAllChanged();
   }
   return status;
 }
 
 absl::Status SpaceMap::RewriteChanged(PageAllocator& allocator, Version version) {
-  // Giving a changed node a new page changes the bits of the new page and the old one, and with
-  // them perhaps further nodes: go on until nothing new changes.
+  // Giving a changed node a new page changes the bits of the new page and the old one, and with them
+  // perhaps further nodes: go on until nothing new changes.
   std::vector<std::vector<uint8_t*>> fresh;
+  FreeNodesPastTheEnd(allocator);
   while (true) {
-    SizeLevels(std::max<uint64_t>(1, allocator.page_count()));
+    SizeLevels(allocator.reachable_end());
+    FreeNodesPastTheEnd(allocator);
     for (const uint64_t leaf : allocator.TakeChangedParts(bits_per_leaf())) {
       if (leaf < levels_[0].size()) MarkChanged(leaf);
     }

@@ -2,8 +2,8 @@
 // It is a radix tree over page numbers, written copy-on-write at checkpoints and in its changed parts only.
 //
 //   leaf  (kind 3, level 0): page header, then one bit a page, least significant bit first
-//   inner (kind 4, level 1 and up): page header, then child references of 8 bytes; null where no page
-//         below is in use
+//   inner (kind 4, level 1 and up): page header, then child references of 8 bytes; null past the last
+//         page in use
 //
 // The root's level is the height less one. A leaf covers (page size - 32) * 8 pages.
 #ifndef ESPALIER_ENGINE_SPACE_SPACE_MAP_H_
@@ -54,10 +54,14 @@ class SpaceMap {
 
   uint64_t bits_per_leaf() const { return uint64_t{page_bytes_ - page::kHeaderBytes} * 8; }
   uint64_t refs_per_inner() const { return (page_bytes_ - page::kHeaderBytes) / 8; }
+  // More levels than this have more leaves than there are page numbers.
+  static constexpr uint32_t kMaxHeight = 6;
+
   absl::Status LoadNode(const page::PageReader& reader, page::ChildRef ref, uint32_t level,
-                        uint64_t index, Bitmap& pages);
+                        uint64_t index, Bitmap& visited, Bitmap& pages);
   absl::Status RewriteChanged(PageAllocator& allocator, Version version);
   void SizeLevels(uint64_t page_count);
+  void FreeNodesPastTheEnd(PageAllocator& allocator);
   void MarkChanged(uint64_t leaf);
   void WriteLeaf(const Bitmap& reachable, uint64_t index, uint8_t* page) const;
   void WriteInner(uint32_t level, uint64_t index, uint8_t* page) const;
@@ -65,6 +69,8 @@ class SpaceMap {
   const uint32_t page_bytes_;
   // levels_[0] are the leaves; the last level is the root alone.
   std::vector<std::vector<Node>> levels_;
+  // Nodes of a map that covered more pages once, to be freed.
+  std::vector<Node> past_the_end_;
 };
 
 }  // namespace espalier::space

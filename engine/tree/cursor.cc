@@ -1,5 +1,7 @@
 #include "engine/tree/cursor.h"
 
+#include <cstdlib>
+
 #include "engine/page/inner.h"
 
 namespace espalier::tree {
@@ -60,6 +62,7 @@ bool Cursor::DescendToEdge(uint32_t level, bool last) {
 
 bool Cursor::First() {
   valid_ = false;
+  leaves_passed_ = 0;
   status_ = absl::OkStatus();
   if (root_.height == 0) return false;
   const uint32_t top = root_.height - 1;
@@ -74,6 +77,7 @@ bool Cursor::First() {
 
 bool Cursor::Last() {
   valid_ = false;
+  leaves_passed_ = 0;
   status_ = absl::OkStatus();
   if (root_.height == 0) return false;
   const uint32_t top = root_.height - 1;
@@ -93,6 +97,7 @@ bool Cursor::Last() {
 
 bool Cursor::SeekLowerBound(std::string_view key) {
   valid_ = false;
+  leaves_passed_ = 0;
   status_ = absl::OkStatus();
   if (root_.height == 0) return false;
   ChildRef ref = root_.ref;
@@ -123,6 +128,7 @@ bool Cursor::SeekLowerBound(std::string_view key) {
 
 bool Cursor::Select(uint64_t index) {
   valid_ = false;
+  leaves_passed_ = 0;
   status_ = absl::OkStatus();
   if (root_.height == 0) return false;
   ChildRef ref = root_.ref;
@@ -152,6 +158,13 @@ bool Cursor::Next() {
   return valid_;
 }
 
+bool Cursor::CountLeaves(int64_t step) {
+  leaves_passed_ += step;
+  if (static_cast<uint64_t>(std::abs(leaves_passed_)) <= reader_.page_limit()) return true;
+  status_ = reader_.source().DataLoss("a tree has more leaves than the file has pages");
+  return Stop();
+}
+
 bool Cursor::NextLeaf() {
   // Leaves without entries are passed over.
   while (true) {
@@ -161,6 +174,7 @@ bool Cursor::NextLeaf() {
       ++level;
     }
     if (level >= root_.height) return Stop();
+    if (!CountLeaves(1)) return false;
     ++steps_[level].index;
     if (!DescendToEdge(level, false)) return false;
     leaf_index_ = 0;
@@ -183,6 +197,7 @@ bool Cursor::PrevLeaf() {
     uint32_t level = 1;
     while (level < root_.height && steps_[level].index == 0) ++level;
     if (level >= root_.height) return Stop();
+    if (!CountLeaves(-1)) return false;
     --steps_[level].index;
     if (!DescendToEdge(level, true)) return false;
     if (EnterLeaf()) {

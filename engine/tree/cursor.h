@@ -43,6 +43,13 @@ class Cursor {
   bool valid() const { return valid_; }
   const absl::Status& status() const { return status_; }
 
+  // Whether the current entry can no longer be read because the file lost its page.
+  bool EntryIsLost() const {
+    const uint8_t* const record = leaf().record(leaf_index_);
+    asm volatile("" : : "r"(*record));  // a fault happens here, and not when the key is asked for
+    return reader_.source().faulted();
+  }
+
   // Of the current entry; only while valid().
   uint32_t KeyLength() const { return leaf().KeyLength(leaf_index_); }
   uint32_t CopyKey(char* out) const { return leaf().CopyKey(leaf_index_, out); }
@@ -79,12 +86,16 @@ class Cursor {
   }
   bool NextLeaf();
   bool PrevLeaf();
+  // Notes a step of so many leaves since the cursor was last positioned. False if those are more leaves than
+  // there are pages: a damaged file's nodes have children in common.
+  bool CountLeaves(int64_t step);
 
   page::PageReader reader_;
   page::TreeRoot root_;
   std::array<Step, page::kMaxHeight> steps_;  // by level, the leaf's at 0
   uint32_t leaf_index_ = 0;
   uint32_t leaf_size_ = 0;
+  int64_t leaves_passed_ = 0;
   // The rest of the leaf after the current one, to be fetched into the cache, so much with each step
   // that it is there when its turn comes.
   const uint8_t* upcoming_ = nullptr;

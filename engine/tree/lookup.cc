@@ -22,66 +22,118 @@ void PrefetchLeaf(const uint8_t* page) {
   for (size_t line = 0; line < 4; ++line) __builtin_prefetch(page + line * kCacheLineBytes);
 }
 
-// The header, and where the binary search among the heads of a well-filled node begins.
-void PrefetchInner(const uint8_t* page) {
-  __builtin_prefetch(page);
-  for (size_t line = 2; line < 12; line += 2) __builtin_prefetch(page + line * kCacheLineBytes);
-}
-
 // Lookups in flight at once: enough to cover the latency of memory with the misses that a core can
 // have outstanding.
 constexpr size_t kGroup = 32;
 
+// Loads the first line of each page, in a loop so tight that the processor has all of the misses, and above
+// all the page-table walks, under way at once. (A prefetch waits for its walk on some processors.)
+void TouchPages(const PageReader& reader, absl::Span<const ChildRef> refs) {
+  const page::PageSource& source = reader.source();
+  uint64_t sum = 0;
+  for (const ChildRef ref : refs) {
+    if (ref.number().value < reader.page_limit()) {
+      sum += page::HeaderOf(source.read_page(ref.number())).identity;
+    }
+  }
+  // The loads must not be dropped as useless.
+  asm volatile("" : : "r"(sum));
+}
+
+// A binary search under way among the heads of a node.
+struct Probe {
+  const uint8_t* heads;
+  uint32_t head;   // looked for
+  uint32_t first;  // the answer is at or after this index,
+  uint32_t count;  // among so many
+};
+
+// Sets up the search for `key`; settles it at once where the node's prefix decides.
+template <typename Node>
+Probe BeginProbe(const Node& node, std::string_view key, uint32_t first) {
+  const uint32_t prefix_length = node.prefix_length();
+  const int order = page::ComparePrefix(key, node.prefix_bytes(), prefix_length);
+  if (order != 0) return {node.heads(), 0, order < 0 ? first : node.size(), 0};
+  return {node.heads(), page::HeadOf(key.substr(prefix_length)), first, node.size() - first};
+}
+
+// LowerBoundHeads() for all of them, a step of each in turn, so that their cache misses overlap.
+void FinishProbes(absl::Span<Probe> probes) {
+  uint32_t longest = 0;
+  for (const Probe& probe : probes) longest = std::max(longest, probe.count);
+  for (; longest > 1; longest -= longest / 2) {
+    for (Probe& probe : probes) {
+      // A search that is over takes no further step: half of one is nothing.
+      const uint32_t half = probe.count / 2;
+      const uint32_t before = probe.first + half - (half > 0 ? 1 : 0);
+      // Arithmetic instead of a branch, which would be mispredicted half of the time.
+      const bool less = LoadLE32(probe.heads + size_t{4} * before) < probe.head;
+      probe.first += half & (0u - static_cast<uint32_t>(less));
+      probe.count -= half;
+    }
+  }
+  for (Probe& probe : probes) {
+    if (probe.count > 0 && LoadLE32(probe.heads + size_t{4} * probe.first) < probe.head) {
+      ++probe.first;
+    }
+  }
+}
+
+// The child of `node` below which `key` belongs, the search among the heads having ended at `probe`.
+ChildRef ChildAt(const Inner& node, std::string_view key, const Probe& probe) {
+  if (probe.first < node.size() &&
+      LoadLE32(node.heads() + size_t{4} * probe.first) == probe.head) [[unlikely]] {
+    return node.child(node.FindChild(key));
+  }
+  return node.child(probe.first - 1);
+}
+
 void FindGroup(const PageReader& reader, const TreeRoot& root,
                absl::Span<const std::string_view> keys, absl::Span<Found> found) {
-  const page::PageSource& source = reader.source();
   const size_t count = keys.size();
   std::array<ChildRef, kGroup> refs;
   refs.fill(root.ref);
-  for (uint32_t level = root.height - 1; level > 0; --level) {
+  std::array<const uint8_t*, kGroup> nodes{};
+  std::array<Probe, kGroup> probe_array;
+  const absl::Span<Probe> probes = absl::MakeSpan(probe_array).first(count);
+  // The nodes of a level; a damaged one ends the lookup, which then searches the root again for nothing.
+  const auto fetch = [&](uint32_t level) {
     for (size_t i = 0; i < count; ++i) {
-      if (found[i].outcome == Outcome::kDamaged) continue;
-      const uint8_t* const node = reader.Fetch(refs[i], level);
-      if (node == nullptr) {
-        found[i].outcome = Outcome::kDamaged;
-        continue;
-      }
-      const Inner inner(node);
-      refs[i] = inner.child(inner.FindChild(keys[i]));
-      if (refs[i].number().value < reader.page_limit()) {
-        const uint8_t* const child = source.read_page(refs[i].number());
-        if (level == 1) {
-          PrefetchLeaf(child);
-        } else {
-          PrefetchInner(child);
-        }
-      }
+      nodes[i] = reader.Fetch(refs[i], level);
+      if (nodes[i] == nullptr) found[i].outcome = Outcome::kDamaged;
     }
+  };
+  constexpr Probe kNothing = {nullptr, 0, 0, 0};
+  static constexpr uint8_t kNoHeads[4] = {};
+  for (uint32_t level = root.height - 1; level > 0; --level) {
+    fetch(level);
+    for (size_t i = 0; i < count; ++i) {
+      probes[i] = nodes[i] != nullptr ? BeginProbe(Inner(nodes[i]), keys[i], 1) : kNothing;
+      if (nodes[i] == nullptr) probes[i].heads = kNoHeads;
+    }
+    FinishProbes(probes);
+    for (size_t i = 0; i < count; ++i) {
+      // A null reference leads nowhere: the lookup stays damaged.
+      refs[i] = nodes[i] != nullptr ? ChildAt(Inner(nodes[i]), keys[i], probes[i]) : ChildRef();
+    }
+    TouchPages(reader, absl::MakeConstSpan(refs).first(count));
   }
-  std::array<const uint8_t*, kGroup> leaves;
+  fetch(0);
   for (size_t i = 0; i < count; ++i) {
-    if (found[i].outcome == Outcome::kDamaged) continue;
-    leaves[i] = reader.Fetch(refs[i], 0);
-    if (leaves[i] == nullptr) {
-      found[i].outcome = Outcome::kDamaged;
-      continue;
-    }
-    // The head alone nearly always tells the record, which can be on its way while others are searched.
-    const Leaf leaf(leaves[i]);
-    const uint32_t prefix_length = leaf.prefix_length();
-    if (keys[i].size() <= prefix_length || leaf.size() == 0) continue;
-    const uint32_t index =
-        page::LowerBoundHeads(leaf.heads(), leaf.size(),
-                              page::HeadOf(keys[i].substr(prefix_length)));
-    if (index < leaf.size()) {
-      const uint8_t* const record = leaf.record(index);
-      __builtin_prefetch(record);
-      __builtin_prefetch(record + kCacheLineBytes);
-    }
+    probes[i] = nodes[i] != nullptr ? BeginProbe(Leaf(nodes[i]), keys[i], 0) : kNothing;
+    if (nodes[i] == nullptr) probes[i].heads = kNoHeads;
+  }
+  FinishProbes(probes);
+  // The head alone nearly always tells the record: all of them are fetched before the first is read.
+  for (size_t i = 0; i < count; ++i) {
+    if (nodes[i] == nullptr || probes[i].first >= Leaf(nodes[i]).size()) continue;
+    const uint8_t* const record = Leaf(nodes[i]).record(probes[i].first);
+    __builtin_prefetch(record);
+    __builtin_prefetch(record + kCacheLineBytes);
   }
   for (size_t i = 0; i < count; ++i) {
-    if (found[i].outcome == Outcome::kDamaged) continue;
-    const Leaf leaf(leaves[i]);
+    if (nodes[i] == nullptr) continue;
+    const Leaf leaf(nodes[i]);
     const page::Position position = leaf.Find(keys[i]);
     if (position.exact) found[i] = {Outcome::kFound, leaf.payload(position.index)};
   }
@@ -102,8 +154,6 @@ Found Find(const PageReader& reader, const TreeRoot& root, std::string_view key)
       const uint8_t* const child = source.read_page(ref.number());
       if (level == 1) {
         PrefetchLeaf(child);
-      } else {
-        PrefetchInner(child);
       }
     }
   }

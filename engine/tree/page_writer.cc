@@ -17,6 +17,14 @@ void PageWriter::FollowTheFile() {
   reader_ = page::PageReader(&allocator_->source(), reader_.version(), allocator_->page_count());
 }
 
+absl::Status PageWriter::Explain(ChildRef ref, uint32_t level) const {
+  if (reader_.Fetch(ref, level) != nullptr) {
+    return source().DataLoss(
+        absl::StrCat("page ", ref.number().value, ": in use, but the space map has it free"));
+  }
+  return reader_.Explain(ref, level);
+}
+
 absl::StatusOr<WritablePage> PageWriter::NewNode(uint32_t level) {
   ESPALIER_ASSIGN_OR_RETURN(const PageNumber number, allocator_->AllocatePage(reserve_));
   FollowTheFile();
@@ -76,18 +84,34 @@ absl::StatusOr<uint8_t*> PageWriter::NewRun(page::LargeRef& ref) {
   ESPALIER_ASSIGN_OR_RETURN(ref.first_page, allocator_->AllocateRun(pages, reserve_));
   FollowTheFile();
   ref.birth = version();
-  for (uint64_t i = 0; i < pages; ++i) source().verified().EnsureSet(ref.first_page.value + i);
+  own_runs_[ref.first_page.value] = pages;
+  for (uint64_t i = 0; i < pages; ++i) source().verified_chunks().EnsureSet(ref.first_page.value + i);
   return source().write_page(ref.first_page);
 }
 
-absl::Status PageWriter::FreeRun(const page::LargeRef& ref) {
+absl::Status PageWriter::CheckRun(const page::LargeRef& ref) const {
   ESPALIER_RETURN_IF_ERROR(reader_.CheckBounds(ref));
   const uint64_t pages = ref.RunPages(page_bytes());
   if (allocator_->reachable().CountRange(ref.first_page.value, pages) != pages) {
-    return source().DataLoss(
-        absl::StrCat("page ", ref.first_page.value, ": the large value there is referred to twice"));
+    return source().DataLoss(absl::StrCat("page ", ref.first_page.value,
+                                          ": the large value there is referred to twice, or not "
+                                          "marked as in use"));
   }
-  allocator_->FreeRun(ref.first_page, pages, ref.birth);
+  if (ref.birth == version()) {
+    const auto own = own_runs_.find(ref.first_page.value);
+    if (own == own_runs_.end() || own->second != pages) {
+      return source().DataLoss(absl::StrCat("page ", ref.first_page.value,
+                                            ": the large value there has a version that is yet to "
+                                            "come"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PageWriter::FreeRun(const page::LargeRef& ref) {
+  ESPALIER_RETURN_IF_ERROR(CheckRun(ref));
+  allocator_->FreeRun(ref.first_page, ref.RunPages(page_bytes()), ref.birth);
+  if (ref.birth == version()) own_runs_.erase(ref.first_page.value);
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #define ESPALIER_ENGINE_TREE_PAGE_WRITER_H_
 
 #include <cstdint>
+#include <unordered_map>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -36,10 +37,21 @@ class PageWriter {
   void set_reserve(space::Reserve reserve) { reserve_ = reserve; }
   space::Reserve reserve() const { return reserve_; }
 
+  // As PageReader's, and the page is marked as in use: the allocator will not hand it out while the
+  // caller looks at it. A damaged file's space map may have it free.
+  const uint8_t* Fetch(page::ChildRef ref, uint32_t level) const {
+    const uint8_t* const page = reader_.Fetch(ref, level);
+    if (page == nullptr || !allocator_->reachable().Test(ref.number().value)) [[unlikely]] {
+      return nullptr;
+    }
+    return page;
+  }
+  absl::Status Explain(page::ChildRef ref, uint32_t level) const;
+
   // A fresh node without entries. kResourceExhausted when the disk is full.
   absl::StatusOr<WritablePage> NewNode(uint32_t level);
 
-  // A page that may be changed, instead of `page`, which is the one that `ref` refers to: the same if
+  // A page that may be changed, instead of `page`, which is what Fetch() gave for `ref`: the same if
   // the transaction wrote it, else a copy, and the original is freed.
   absl::StatusOr<WritablePage> MakeWritable(page::ChildRef ref, const uint8_t* page);
 
@@ -48,8 +60,11 @@ class PageWriter {
 
   // A run for a large value: fills in first_page and birth.
   absl::StatusOr<uint8_t*> NewRun(page::LargeRef& ref);
-  // kDataLoss if the reference is out of bounds or its pages are not in use.
+  // kDataLoss if the reference is out of bounds, its pages are not in use, or it claims to be written by
+  // this transaction, which it was not: its pages would be free at once.
   absl::Status FreeRun(const page::LargeRef& ref);
+  // What FreeRun() would refuse.
+  absl::Status CheckRun(const page::LargeRef& ref) const;
 
  private:
   void FollowTheFile();
@@ -57,6 +72,8 @@ class PageWriter {
   space::PageAllocator* const allocator_;
   page::PageReader reader_;
   space::Reserve reserve_ = space::Reserve::kKeep;
+  // The transaction's runs: their pages by the first one.
+  std::unordered_map<uint64_t, uint64_t> own_runs_;
 };
 
 }  // namespace espalier::tree

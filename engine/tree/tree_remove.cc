@@ -55,15 +55,14 @@ absl::Status TreeWriter::Rebalance(uint32_t level) {
 
 // Merges the children `left_index` and the one after it of the node at `level` + 1, if they fit.
 absl::StatusOr<bool> TreeWriter::MergeWithNeighbour(uint32_t level, uint32_t left_index) {
-  const page::PageReader& reader = pages_->reader();
   const uint32_t page_bytes = pages_->page_bytes();
   const Inner parent(path_[level + 1].page);
   const ChildRef left_ref = parent.child(left_index);
   const ChildRef right_ref = parent.child(left_index + 1);
-  const uint8_t* const left = reader.Fetch(left_ref, level);
-  if (left == nullptr) return reader.Explain(left_ref, level);
-  const uint8_t* const right = reader.Fetch(right_ref, level);
-  if (right == nullptr) return reader.Explain(right_ref, level);
+  const uint8_t* const left = pages_->Fetch(left_ref, level);
+  if (left == nullptr) return pages_->Explain(left_ref, level);
+  const uint8_t* const right = pages_->Fetch(right_ref, level);
+  if (right == nullptr) return pages_->Explain(right_ref, level);
 
   const auto used = [&](const uint8_t* page) {
     return level == 0 ? Leaf(page).UsedBytes() : Inner(page).UsedBytes();
@@ -108,10 +107,9 @@ absl::StatusOr<bool> TreeWriter::MergeWithNeighbour(uint32_t level, uint32_t lef
 }
 
 absl::Status TreeWriter::ShrinkRoot() {
-  const page::PageReader& reader = pages_->reader();
   while (root_->height > 0) {
-    const uint8_t* const page = reader.Fetch(root_->ref, top());
-    if (page == nullptr) return reader.Explain(root_->ref, top());
+    const uint8_t* const page = pages_->Fetch(root_->ref, top());
+    if (page == nullptr) return pages_->Explain(root_->ref, top());
     const uint32_t size = page::HeaderOf(page).entry_count;
     if (size > (root_->height == 1 ? 0u : 1u)) return absl::OkStatus();
     const ChildRef old = root_->ref;
@@ -162,9 +160,8 @@ absl::Status TreeWriter::RebalanceAround(std::string_view key) {
 
 absl::StatusOr<std::optional<TreeWriter::Remainder>> TreeWriter::RemoveFromNode(
     ChildRef ref, uint32_t level, const Bounds& bounds, std::vector<DetachedTree>& detached) {
-  const page::PageReader& reader = pages_->reader();
-  const uint8_t* const page = reader.Fetch(ref, level);
-  if (page == nullptr) return reader.Explain(ref, level);
+  const uint8_t* const page = pages_->Fetch(ref, level);
+  if (page == nullptr) return pages_->Explain(ref, level);
   if (level == 0) return RemoveFromLeaf(ref, page, bounds);
 
   ESPALIER_ASSIGN_OR_RETURN(const WritablePage node, pages_->MakeWritable(ref, page));
@@ -228,13 +225,12 @@ absl::StatusOr<std::optional<TreeWriter::Remainder>> TreeWriter::RemoveFromLeaf(
 absl::StatusOr<std::optional<DetachedTree>> TreeWriter::FreePart(PageWriter& pages,
                                                                  DetachedTree tree,
                                                                  uint64_t& budget) {
-  const page::PageReader& reader = pages.reader();
-  const uint8_t* page = reader.Fetch(tree.ref, tree.level);
-  if (page == nullptr) return reader.Explain(tree.ref, tree.level);
+  const uint8_t* page = pages.Fetch(tree.ref, tree.level);
+  if (page == nullptr) return std::nullopt;
   if (tree.level == 0) {
     const Leaf leaf(page);
     for (uint32_t i = 0; i < leaf.size(); ++i) {
-      ESPALIER_RETURN_IF_ERROR(FreeLarge(pages, leaf.payload(i)));
+      FreeLarge(pages, leaf.payload(i)).IgnoreError();
     }
   } else {
     uint32_t size = Inner(page).size();
@@ -259,7 +255,7 @@ absl::StatusOr<std::optional<DetachedTree>> TreeWriter::FreePart(PageWriter& pag
       return DetachedTree{node.ref, tree.level};
     }
   }
-  ESPALIER_RETURN_IF_ERROR(pages.FreeNode(tree.ref, page));
+  pages.FreeNode(tree.ref, page).IgnoreError();
   budget -= std::min<uint64_t>(budget, 1);
   return std::nullopt;
 }

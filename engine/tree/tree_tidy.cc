@@ -121,15 +121,14 @@ absl::StatusOr<std::optional<std::string>> TreeWriter::Tidy(std::string_view fro
 
 // False if the children of the node at `level` + 1 cannot be packed into fewer pages.
 absl::StatusOr<bool> TreeWriter::Repack(uint32_t level) {
-  const page::PageReader& reader = pages_->reader();
   const uint32_t page_bytes = pages_->page_bytes();
   const Inner parent(path_[level + 1].page);
   const uint32_t count = parent.size();
   if (count < 2) return false;
   uint64_t used = 0;
   for (uint32_t i = 0; i < count; ++i) {
-    const uint8_t* const child = reader.Fetch(parent.child(i), level);
-    if (child == nullptr) return reader.Explain(parent.child(i), level);
+    const uint8_t* const child = pages_->Fetch(parent.child(i), level);
+    if (child == nullptr) return pages_->Explain(parent.child(i), level);
     used += level == 0 ? Leaf(child).UsedBytes() : Inner(child).UsedBytes();
   }
   // Less than one page in sixteen is not worth the copying.
@@ -139,8 +138,8 @@ absl::StatusOr<bool> TreeWriter::Repack(uint32_t level) {
   leaf_entries_.clear();
   inner_entries_.clear();
   for (uint32_t i = 0; i < count; ++i) {
-    const uint8_t* const child = reader.Fetch(parent.child(i), level);
-    if (child == nullptr) return reader.Explain(parent.child(i), level);
+    const uint8_t* const child = pages_->Fetch(parent.child(i), level);
+    if (child == nullptr) return pages_->Explain(parent.child(i), level);
     if (level == 0) {
       page::TakeApart(Leaf(child), /*copy_payloads=*/true, *arena_, leaf_entries_);
       continue;
@@ -167,8 +166,8 @@ absl::StatusOr<bool> TreeWriter::Repack(uint32_t level) {
   // Longer separators may take more room than fewer children save: then all stays as it was.
   for (uint32_t i = 0; i < (fits ? count : packed.size()); ++i) {
     const ChildRef ref = fits ? old_children[i] : packed[i].child;
-    const uint8_t* const node = reader.Fetch(ref, level);
-    if (node == nullptr) return reader.Explain(ref, level);
+    const uint8_t* const node = pages_->Fetch(ref, level);
+    if (node == nullptr) return pages_->Explain(ref, level);
     ESPALIER_RETURN_IF_ERROR(pages_->FreeNode(ref, node));
   }
   if (!fits) return false;
@@ -177,15 +176,14 @@ absl::StatusOr<bool> TreeWriter::Repack(uint32_t level) {
 }
 
 absl::Status TreeWriter::MoveChildren(const TidyOptions& options) {
-  const page::PageReader& reader = pages_->reader();
   const uint32_t parent_level = options.level + 1;
   const uint32_t count = Inner(path_[parent_level].page).size();
   for (uint32_t i = 0; i < count; ++i) {
     // The path to this child, as if it had been looked up.
     path_[parent_level].index = i;
     const ChildRef ref = Inner(path_[parent_level].page).child(i);
-    const uint8_t* const child = reader.Fetch(ref, options.level);
-    if (child == nullptr) return reader.Explain(ref, options.level);
+    const uint8_t* const child = pages_->Fetch(ref, options.level);
+    if (child == nullptr) return pages_->Explain(ref, options.level);
     if (ref.number().value >= options.page_limit) {
       ESPALIER_RETURN_IF_ERROR(MakePathWritable(parent_level));
       ESPALIER_ASSIGN_OR_RETURN(const WritablePage moved, pages_->MakeWritable(ref, child));
@@ -193,8 +191,8 @@ absl::Status TreeWriter::MoveChildren(const TidyOptions& options) {
     }
     if (options.level == 0) {
       const ChildRef leaf = Inner(path_[1].page).child(i);
-      const uint8_t* const page = reader.Fetch(leaf, 0);
-      if (page == nullptr) return reader.Explain(leaf, 0);
+      const uint8_t* const page = pages_->Fetch(leaf, 0);
+      if (page == nullptr) return pages_->Explain(leaf, 0);
       path_[0] = {leaf, page, 0};
       ESPALIER_RETURN_IF_ERROR(MoveLargeValues(options.page_limit));
     }
@@ -212,6 +210,7 @@ absl::Status TreeWriter::MoveLargeValues(uint64_t page_limit) {
         page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(payload.bytes.data()));
     const uint64_t run_pages = old.RunPages(pages_->page_bytes());
     if (old.first_page.value + run_pages <= page_limit) continue;
+    ESPALIER_RETURN_IF_ERROR(pages_->CheckRun(old));
     ESPALIER_ASSIGN_OR_RETURN(const std::string_view stored,
                               pages_->reader().ReadLarge(old, 0, old.stored_bytes));
     page::LargeRef moved = old;

@@ -38,11 +38,10 @@ bool TreeWriter::AtRightEdge() const {
 }
 
 absl::Status TreeWriter::Descend(std::string_view key) {
-  const page::PageReader& reader = pages_->reader();
   ChildRef ref = root_->ref;
   for (uint32_t level = root_->height; level-- > 0;) {
-    const uint8_t* const page = reader.Fetch(ref, level);
-    if (page == nullptr) return reader.Explain(ref, level);
+    const uint8_t* const page = pages_->Fetch(ref, level);
+    if (page == nullptr) return pages_->Explain(ref, level);
     path_[level] = {ref, page, 0};
     if (level == 0) break;
     const Inner inner(page);
@@ -91,8 +90,8 @@ absl::StatusOr<bool> TreeWriter::SeekEnd(std::string_view key) {
   const page::PageReader& reader = pages_->reader();
   ChildRef ref = root_->ref;
   for (uint32_t level = root_->height; level-- > 0;) {
-    const uint8_t* const page = reader.Fetch(ref, level);
-    if (page == nullptr) return reader.Explain(ref, level);
+    const uint8_t* const page = pages_->Fetch(ref, level);
+    if (page == nullptr) return pages_->Explain(ref, level);
     const uint32_t size = page::HeaderOf(page).entry_count;
     path_[level] = {ref, page, level > 0 ? size - 1 : size};
     if (level > 0) ref = Inner(page).child(size - 1);

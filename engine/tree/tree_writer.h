@@ -90,7 +90,7 @@ class TreeWriter {
                                                   const TidyOptions& options);
 
   // Frees about `budget` pages of a detached tree, from its end; returns what is left of it, if
-  // anything, and reduces the budget.
+  // anything, and reduces the budget. What is damaged is passed over: its pages stay marked as used.
   static absl::StatusOr<std::optional<DetachedTree>> FreePart(PageWriter& pages, DetachedTree tree,
                                                               uint64_t& budget);
 

@@ -29,7 +29,8 @@ absl::Status Engine::Checkpoint() {
   ESPALIER_RETURN_IF_ERROR(CheckpointLocked(Closing::kNo));
   gate_.Enter();
   absl::Cleanup leave = [this] { gate_.Leave(); };
-  return GiveSpaceBack(/*all_of_the_tail=*/false);
+  GiveSpaceBack(/*all_of_the_tail=*/false);
+  return absl::OkStatus();
 }
 
 absl::Status Engine::CheckpointLocked(Closing closing) {
@@ -114,7 +115,8 @@ absl::Status Engine::PrepareForWriting() {
   return absl::OkStatus();
 }
 
-absl::Status Engine::GiveSpaceBack(bool all_of_the_tail) {
+// What the file system refuses stays for the next time.
+void Engine::GiveSpaceBack(bool all_of_the_tail) {
   ReclaimPages();
   const uint64_t pages = allocator_->page_count();
   const uint64_t needed = allocator_->PagesWithoutFreeTail();
@@ -122,17 +124,17 @@ absl::Status Engine::GiveSpaceBack(bool all_of_the_tail) {
   const uint64_t kept = all_of_the_tail ? 0 : std::max<uint64_t>(needed / 16, 64);
   if (pages > needed + kept) {
     const uint64_t target = needed + kept;
-    ESPALIER_RETURN_IF_ERROR(file_.Truncate(target << page_shift_));
-    allocator_->TailWasReleased(target);
-    file_pages_.store(target);
+    if (file_.Truncate(target << page_shift_).ok()) {
+      allocator_->TailWasReleased(target);
+      file_pages_.store(target);
+    }
   }
   for (const space::PageRun& run : allocator_->FindFreeRuns(kPunchBytes >> page_shift_)) {
-    ESPALIER_ASSIGN_OR_RETURN(const bool punched, file_.PunchHole(run.first << page_shift_,
-                                                                  run.count << page_shift_));
-    if (!punched) break;
+    const absl::StatusOr<bool> punched =
+        file_.PunchHole(run.first << page_shift_, run.count << page_shift_);
+    if (!punched.ok() || !*punched) break;
     allocator_->BlocksWereReleased(run);
   }
-  return absl::OkStatus();
 }
 
 absl::Status Engine::Close() {
@@ -146,7 +148,12 @@ absl::Status Engine::Close() {
   absl::Status status = PoisonStatus();
   if (status.ok() && prepared_for_writing_) {
     status = CheckpointLocked(Closing::kYes);
-    if (status.ok()) status = GiveSpaceBack(/*all_of_the_tail=*/true);
+    // A full disk, for one: nothing was lost yet.
+    if (!status.ok() && PoisonStatus().ok()) {
+      closed_.store(false, std::memory_order_seq_cst);
+      return status;
+    }
+    if (status.ok()) GiveSpaceBack(/*all_of_the_tail=*/true);
     // The older slot as well, so that either of them alone opens the database.
     if (status.ok()) {
       page::CheckpointSlot twin = slot_;

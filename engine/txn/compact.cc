@@ -69,7 +69,8 @@ class Compactor {
     MutexLock lock(&engine_.checkpoint_mutex_);
     engine_.gate_.Enter();
     absl::Cleanup leave = [this] { engine_.gate_.Leave(); };
-    return engine_.GiveSpaceBack(/*all_of_the_tail=*/true);
+    engine_.GiveSpaceBack(/*all_of_the_tail=*/true);
+    return absl::OkStatus();
   }
 
   // One past the last page of a file without holes.

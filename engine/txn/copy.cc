@@ -1,5 +1,7 @@
 #include "engine/txn/copy.h"
 
+#include <unistd.h>
+
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -7,6 +9,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "engine/base/status_macros.h"
 #include "engine/os/directory.h"
+#include "engine/os/file.h"
 #include "engine/tree/cursor.h"
 #include "engine/tree/values.h"
 #include "engine/txn/transaction_state.h"
@@ -77,20 +80,27 @@ class Copier {
 
 absl::Status CopyDatabase(Engine& source, const std::string& path,
                           const ProgressFunction& progress) {
+  if (os::File::Open(path, os::OpenMode::kReadOnly).status().code() != absl::StatusCode::kNotFound) {
+    return absl::AlreadyExistsError(path + ": there is something of that name");
+  }
+  // Under a name of its own until it is whole, like every new database (INV-14).
+  const std::string partial =
+      path + ".copy-" + std::to_string(getpid()) + "-" + std::to_string(source.instance());
   ESPALIER_ASSIGN_OR_RETURN(const std::shared_ptr<TransactionState> from, source.BeginRead());
   EngineOptions options;
   options.must_create = true;
   options.page_bytes = source.page_bytes();
-  ESPALIER_ASSIGN_OR_RETURN(Engine* const engine, Engine::Open(path, options));
+  ESPALIER_ASSIGN_OR_RETURN(Engine* const engine, Engine::Open(partial, options));
   absl::Cleanup discard = [&] {
-    os::Remove(path).IgnoreError();
+    os::Remove(partial).IgnoreError();
     Engine::Release(engine);
   };
   ESPALIER_RETURN_IF_ERROR(Copier(*from, *engine, progress).Run());
   ESPALIER_RETURN_IF_ERROR(engine->Close());
+  ESPALIER_RETURN_IF_ERROR(os::RenameNoReplace(partial, path));
   std::move(discard).Cancel();
   Engine::Release(engine);
-  return absl::OkStatus();
+  return os::SyncDirectoryOf(path);
 }
 
 }  // namespace espalier::txn

@@ -35,9 +35,10 @@ bool CursorState::Begin() {
 
 bool CursorState::Finish(bool found) {
   valid_ = found;
-  if (!found) [[unlikely]] status_ = cursor_.status();
+  // Where the way back to the cursor's place failed, that is the reason.
+  if (!found && status_.ok()) [[unlikely]] status_ = cursor_.status();
   const page::PageSource& source = transaction_->reader().source();
-  if (source.faulted()) [[unlikely]] {
+  if (found ? cursor_.EntryIsLost() : source.faulted()) [[unlikely]] {
     status_ = source.FaultStatus();
     valid_ = false;
   }

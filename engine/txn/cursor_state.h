@@ -33,7 +33,7 @@ class CursorState {
     // Within a leaf of a tree that nobody changes.
     if (valid_ && !writable_ && transaction_->usable() && cursor_.NextInLeaf()) [[likely]] {
       key_is_current_ = false;
-      return true;
+      return !cursor_.EntryIsLost() || Finish(true);
     }
     return NextSlowly();
   }

@@ -70,7 +70,7 @@ absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginWrite(WriterGate::Deadl
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
   ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   ESPALIER_RETURN_IF_ERROR(PrepareForWriting());
-  const Version version(newest().version.value + 1);
+  const Version version(std::max(newest().version.value + 1, first_new_version_.value));
   auto transaction = std::make_shared<WriteState>(this, newest(), version);
   allocator_->Begin(version);
   std::move(leave).Cancel();
@@ -172,6 +172,7 @@ absl::Status Engine::Grow(uint64_t page_count) {
     ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<page::PageSource> larger,
                               MapFile(page_count, wanted));
     larger->verified().CopyFrom(source_->verified());
+    larger->verified_chunks().CopyFrom(source_->verified_chunks());
     outgrown_.push_back(std::exchange(source_, std::move(larger)));
   }
   file_pages_.store(page_count);
@@ -187,20 +188,24 @@ void Engine::PrepareToWrite(uint64_t first_page, uint64_t count) {
   source_->mapping().PopulateWrite(first_page << page_shift_, count << page_shift_).IgnoreError();
 }
 
+void Engine::NoteSpaceStats() {
+  MutexLock lock(&state_mutex_);
+  space_stats_.checkpoint_version = slot_.version;
+  space_stats_.reachable_pages = allocator_->reachable_pages();
+  space_stats_.waiting_pages = allocator_->waiting_pages();
+  space_stats_.free_pages = allocator_->free_pages();
+  space_stats_.reserved_pages = allocator_->reserved_pages();
+  space_stats_.waiting = allocator_->WaitingPages();
+  space_stats_.mapped_bytes = source_->mapping().capacity_bytes();
+}
+
 absl::StatusOr<EngineStats> Engine::Stats() {
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
   // What only the writer may look at comes from the last time that nobody wrote.
   if (gate_.Enter(std::chrono::steady_clock::time_point::min())) {
     absl::Cleanup leave = [this] { gate_.Leave(); };
     ReclaimPages();
-    MutexLock lock(&state_mutex_);
-    space_stats_.checkpoint_version = slot_.version;
-    space_stats_.reachable_pages = allocator_->reachable_pages();
-    space_stats_.waiting_pages = allocator_->waiting_pages();
-    space_stats_.free_pages = allocator_->free_pages();
-    space_stats_.reserved_pages = allocator_->reserved_pages();
-    space_stats_.waiting = allocator_->WaitingPages();
-    space_stats_.mapped_bytes = source_->mapping().capacity_bytes();
+    NoteSpaceStats();
   }
   EngineStats stats;
   {

@@ -152,6 +152,7 @@ class Engine final : private space::BackingFile {
   void Publish(const VersionState& state);
   void ReclaimPages();
   const VersionState& newest() const { return *current_.load(std::memory_order_seq_cst); }
+  void NoteSpaceStats();
   absl::Status Poison(absl::Status status);
   absl::Status PoisonStatus() const;
   // At the end of a transaction: with `slot` null the writer's.
@@ -171,7 +172,7 @@ class Engine final : private space::BackingFile {
   absl::Status WriteFrozen(const FrozenVersion& frozen);
   absl::Status WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source);
   absl::Status PrepareForWriting();
-  absl::Status GiveSpaceBack(bool all_of_the_tail);
+  void GiveSpaceBack(bool all_of_the_tail);
 
   const uint64_t instance_;
   const EngineOptions options_;
@@ -201,9 +202,11 @@ class Engine final : private space::BackingFile {
   std::deque<std::unique_ptr<VersionState>> versions_;
   ReaderTable::Scan scan_;
   bool prepared_for_writing_ = false;
-  bool file_may_shrink_ = false;
+  // No version below this one is made: after an unclean end, versions that were lost may have left
+  // pages behind, and their numbers are not given out again.
+  Version first_new_version_{0};
 
-  // --- With checkpoint_mutex_ or, to read, the gate -------------------------------------------------
+  // --- Changed with the gate, and by checkpoints with checkpoint_mutex_ as well ----------------------
   Mutex checkpoint_mutex_;
   page::CheckpointSlot slot_;  // the newest durable one
   uint32_t slot_index_ = 0;    // where it lies

@@ -185,7 +185,12 @@ absl::Status Engine::Load() {
     return source_->DataLoss("the space map names pages of the superblock or the slots");
   }
   allocator_->Load(std::move(reachable), file_pages);
+  // Far more versions than a process can have made since its last checkpoint; odd in its lower half, so
+  // that the tags of child references differ as well.
+  constexpr uint64_t kLostVersions = (uint64_t{1} << 32) + 40503;
+  if (!slot_.clean) first_new_version_ = Version(slot_.version.value + kLostVersions);
   Publish(state);
+  NoteSpaceStats();
   return absl::OkStatus();
 }
 

@@ -46,11 +46,9 @@ class Salvager {
   }
 
   absl::StatusOr<SalvageResult> Run(const std::vector<page::CheckpointSlot>& slots) {
-    for (const page::CheckpointSlot& slot : slots) {
-      // The newest slot's tree is what the database was; the older one's pages may be gone.
-      if (slot.catalogue.height == 0) continue;
-      ESPALIER_RETURN_IF_ERROR(WalkCatalogue(slot.catalogue));
-      break;
+    // The newest slot's tree is what the database was; the older one's pages may be gone.
+    if (!slots.empty() && slots[0].catalogue.height > 0) {
+      ESPALIER_RETURN_IF_ERROR(WalkCatalogue(slots[0].catalogue));
     }
     ESPALIER_RETURN_IF_ERROR(DeliverOrphans());
     return result_;

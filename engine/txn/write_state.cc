@@ -19,6 +19,7 @@ WriteState::WriteState(Engine* engine, const VersionState& base, Version version
       pages_(&*engine->allocator_, version),
       writer_(&pages_, &arena_, nullptr),
       next_id_(base.next_id),
+      base_version_(base.version),
       base_source_(base.source) {
   version_ = version;
   catalogue_ = base.catalogue;
@@ -321,9 +322,8 @@ absl::Status WriteState::Prepare() {
 absl::StatusOr<Version> WriteState::Commit() {
   ESPALIER_RETURN_IF_ERROR(CheckOpen());
   if (!changed_ && failure_.ok()) {
-    const Version base(version_.value - 1);
     End();
-    return base;
+    return base_version_;
   }
   if (absl::Status status = Prepare(); !status.ok()) {
     End();

@@ -74,6 +74,7 @@ class WriteState final : public TransactionState {
   uint64_t writer_changes_ = 0;
   tree::ValueEncoder encoder_;
   uint64_t next_id_;
+  const Version base_version_;
   std::shared_ptr<page::PageSource> base_source_;
   bool changed_ = false;
   absl::Status failure_;

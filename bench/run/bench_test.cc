@@ -1,0 +1,156 @@
+// The program as a whole, from the command line: every kind of row gives figures, and however it
+// ends it leaves nothing behind.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "bench/report/output.h"
+#include "bench/run/memory_cgroup.h"
+#include "gtest/gtest.h"
+
+namespace espalier::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kPatience(30);
+constexpr int kExitInterrupted = 130;
+
+bool WaitFor(const std::function<bool()>& condition) {
+  auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return condition();
+}
+
+class BenchTest : public testing::Test {
+ protected:
+  BenchTest() {
+    fs::remove_all(directory_);
+    fs::create_directory(directory_);
+  }
+
+  ~BenchTest() override { fs::remove_all(directory_); }
+
+  pid_t Start(std::vector<std::string> arguments) {
+    std::string binary = std::string(std::getenv("TEST_SRCDIR")) + "/" +
+                         std::getenv("TEST_WORKSPACE") + "/bench/bench";
+    arguments.insert(arguments.begin(), {binary, "--dir", directory_});
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    pid_t pid = fork();
+    if (pid == 0) {
+      execv(argv[0], argv.data());
+      _exit(127);
+    }
+    return pid;
+  }
+
+  // The images that loop devices hold in the scratch directory, wherever they are mounted.
+  std::vector<std::string> LoopImages() const {
+    std::vector<std::string> images;
+    for (const auto& device : fs::directory_iterator("/sys/block")) {
+      std::ifstream stream(device.path() / "loop/backing_file");
+      std::string image;
+      if (std::getline(stream, image) && image.starts_with(directory_)) images.push_back(image);
+    }
+    return images;
+  }
+
+  // Starts the rows on loop devices and waits until the first of them is mounted.
+  pid_t StartOnLoopDevice() {
+    pid_t pid = Start({"--engines", "espalier", "--rows", "device-*", "--repetitions", "100",
+                       "--markdown", "/dev/null"});
+    EXPECT_TRUE(WaitFor([&] { return !LoopImages().empty(); }));
+    return pid;
+  }
+
+  void ExpectNothingLeft() {
+    EXPECT_TRUE(WaitFor([&] { return fs::is_empty(directory_); }));
+    EXPECT_TRUE(WaitFor([&] { return LoopImages().empty(); })) << LoopImages().front();
+  }
+
+  const std::string directory_ = testing::TempDir() + "bench_test";
+};
+
+int WaitForEnd(pid_t pid) {
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return status;
+}
+
+// Without the rows whose work has a fixed size.
+TEST_F(BenchTest, RowsOnTheLoadedDatabaseGiveFiguresForEveryEngine) {
+  std::string json = testing::TempDir() + "bench_test.json";
+  int status = WaitForEnd(
+      Start({"--records", "2000", "--repetitions", "1", "--seconds", "0.01", "--warmup", "0",
+             "--rows", "get-*,multiget-*,scan-*,append,put-*,ycsb-*,size-*,larger-*", "--json",
+             json, "--markdown", "/dev/null"}));
+  ASSERT_TRUE(WIFEXITED(status));
+  ASSERT_EQ(WEXITSTATUS(status), 0);
+  absl::StatusOr<Results> results = ReadResults(json);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_GE(results->engines.size(), 7u);
+  for (const RowResult& row : results->rows) {
+    if (row.name.starts_with("larger-")) {
+      EXPECT_NE(row.not_run, "") << "with so little data";
+      continue;
+    }
+    for (const EngineInfo& engine : results->engines) {
+      EXPECT_GT(row.Median(engine.name).value_or(0), 0) << row.name << " " << engine.name;
+    }
+  }
+  ExpectNothingLeft();
+}
+
+TEST_F(BenchTest, ASignalEndsItWithNothingLeft) {
+  if (geteuid() != 0) GTEST_SKIP() << "mounts need root";
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    pid_t pid = StartOnLoopDevice();
+    kill(pid, signal);
+    int status = WaitForEnd(pid);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == kExitInterrupted) << status;
+    ExpectNothingLeft();
+  }
+}
+
+TEST_F(BenchTest, AKilledOneLeavesNothingEither) {
+  if (geteuid() != 0) GTEST_SKIP() << "mounts need root";
+  pid_t pid = StartOnLoopDevice();
+  kill(pid, SIGKILL);
+  WaitForEnd(pid);
+  ExpectNothingLeft();
+}
+
+TEST(MemoryCgroupTest, AGroupWhoseMakerIsGoneIsRemoved) {
+  absl::StatusOr<std::unique_ptr<MemoryCgroup>> own = MemoryCgroup::Create(64 << 20);
+  if (!own.ok()) GTEST_SKIP() << own.status();
+  pid_t pid = fork();
+  if (pid == 0) {
+    absl::StatusOr<std::unique_ptr<MemoryCgroup>> group = MemoryCgroup::Create(64 << 20);
+    _exit(group.ok() ? 0 : 1);  // without destructors
+  }
+  EXPECT_EQ(WaitForEnd(pid), 0);
+  std::string abandoned =
+      absl::StrCat(fs::path((*own)->directory()).parent_path().string(), "/espalier-bench-", pid);
+  EXPECT_TRUE(fs::exists(abandoned));
+  MemoryCgroup::RemoveAbandoned();
+  EXPECT_FALSE(fs::exists(abandoned));
+  EXPECT_TRUE(fs::exists((*own)->directory()));
+}
+
+}  // namespace
+}  // namespace espalier::bench

@@ -1,0 +1,372 @@
+// Files made by somebody who knows the format and means harm, a case each: what a fuzzer would need
+// luck for.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/endian.h"
+#include "engine/base/status_for_testing.h"
+#include "engine/page/checksum.h"
+#include "engine/page/superblock.h"
+#include "espalier/espalier.h"
+#include "gtest/gtest.h"
+#include "tests/hostile/memory_file.h"
+#include "tests/hostile/sample_database.h"
+#include "tests/internal/hostile/crafted_file.h"
+#include "tests/internal/hostile/mutator.h"
+
+namespace espalier {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using page::ChildRef;
+using page::InnerEntry;
+using page::LargeRef;
+using page::LeafEntry;
+using page::Payload;
+using testing::Bytes;
+using testing::CraftedFile;
+using testing::MakeSample;
+using testing::MemoryFile;
+using testing::Mutator;
+using testing::ReadEverything;
+using testing::Sample;
+using testing::SmallMappingOptions;
+
+class CraftedTest : public ::testing::Test {
+ protected:
+  CraftedTest() { alarm(100); }
+
+  absl::StatusOr<Database> Open(const Bytes& image, const Options& options = SmallMappingOptions()) {
+    file_.SetContent({});
+    file_.SetContent(image);
+    return Database::Open(file_.path(), options);
+  }
+
+  // Changes as many kinds of things as there are; statuses do not matter, being alive does.
+  static void ChangeEverything(Database& db) {
+    const Keyspace keyspace = db.default_keyspace();
+    for (int round = 0; round < 3; ++round) {
+      auto txn = db.BeginWrite();
+      if (!txn.ok()) return;
+      for (int i = 0; i < 40; ++i) {
+        txn->Put(keyspace, absl::StrCat("user/", 1000 + 31 * i), std::string(200, 'c')).IgnoreError();
+        txn->Delete(keyspace, absl::StrCat("user/", 1000 + 37 * i % 997, "/name")).IgnoreError();
+      }
+      txn->Put(keyspace, "big", std::string(9000, 'b')).IgnoreError();
+      txn->Put(keyspace, "z", "").IgnoreError();
+      txn->DeleteRange(keyspace, KeyRange::Between("user/15", "user/17")).IgnoreError();
+      txn->Commit().IgnoreError();
+      db.Checkpoint().IgnoreError();
+      db.Compact().IgnoreError();
+      db.Verify().IgnoreError();
+    }
+  }
+
+  MemoryFile file_;
+};
+
+void Reseal(Bytes& image) {
+  StoreLE64(image.data(), page::Checksum(image.data() + 8, page::Superblock::kEncodedBytes - 8, 0));
+}
+
+// So that the cases below prove something.
+TEST_F(CraftedTest, ACraftedFileInOrderIsADatabase) {
+  CraftedFile crafted;
+  const LargeRef run = crafted.AddRun(std::string(70000, 'r'));
+  uint8_t encoded[LargeRef::kEncodedBytes];
+  run.Encode(encoded);
+  const std::string payload(reinterpret_cast<const char*>(encoded), sizeof(encoded));
+  const ChildRef left = crafted.AddLeaf({{"a", {"1"}}, {"b", {"2"}}});
+  const ChildRef right = crafted.AddLeaf({{"n", {payload, false, true}}});
+  crafted.SetDefaultKeyspace({crafted.AddInner(1, {{"", left, 2}, {"m", right, 1}}), 3, 2});
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Open(crafted.Image()));
+  const testing::Contents contents = {
+      {"", {{"a", "1"}, {"b", "2"}, {"n", std::string(70000, 'r')}}}};
+  EXPECT_EQ(ReadEverything(db, contents).wrong, "");
+  EXPECT_FALSE(ReadEverything(db, contents).damaged);
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const VerifyReport report, db.Verify());
+  EXPECT_THAT(report.problems, IsEmpty());
+  ChangeEverything(db);
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const VerifyReport after, db.Verify());
+  EXPECT_THAT(after.problems, IsEmpty());
+}
+
+TEST_F(CraftedTest, UnknownVersion) {
+  Bytes image = MakeSample().image;
+  for (const uint32_t version : {0u, 2u, 3u, 1u << 16, UINT32_MAX}) {
+    StoreLE32(image.data() + 16, version);
+    Reseal(image);
+    EXPECT_THAT(Open(image),
+                StatusIs(absl::StatusCode::kUnimplemented, HasSubstr(absl::StrCat(version))));
+    EXPECT_THAT(Open(image, SmallMappingOptions(/*read_only=*/true)),
+                StatusIs(absl::StatusCode::kUnimplemented));
+  }
+}
+
+TEST_F(CraftedTest, WrongPageSize) {
+  const Sample sample = MakeSample();
+  for (const uint32_t page_size : {0u, 1u, 2048u, 4095u, 5000u, 131072u, 1u << 31}) {
+    Bytes image = sample.image;
+    StoreLE32(image.data() + 20, page_size);
+    Reseal(image);
+    EXPECT_THAT(Open(image), StatusIs(absl::StatusCode::kDataLoss));
+  }
+  // Possible ones that are not this file's.
+  for (const uint32_t page_size : {8192u, 16384u, 32768u, 65536u}) {
+    Bytes image = sample.image;
+    StoreLE32(image.data() + 20, page_size);
+    Reseal(image);
+    EXPECT_THAT(Open(image), StatusIs(absl::StatusCode::kDataLoss));
+  }
+}
+
+// Marks of the reader table are versions that no file may have: with one of them a Close() waited for
+// ever for a reader that was "just going".
+TEST_F(CraftedTest, ImpossibleVersions) {
+  for (const uint64_t version : {uint64_t{0}, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2,
+                                 uint64_t{1} << 63}) {
+    SCOPED_TRACE(version);
+    CraftedFile crafted;
+    crafted.SetDefaultKeyspace({crafted.AddLeaf({{"a", {"1"}}}), 1, 1});
+    crafted.slot().version = Version(version);
+    EXPECT_THAT(Open(crafted.Image()), StatusIs(absl::StatusCode::kDataLoss));
+  }
+}
+
+TEST_F(CraftedTest, ImpossibleSequences) {
+  // The next one must still be higher.
+  for (const uint64_t sequence : {UINT64_MAX - 1, uint64_t{1} << 63}) {
+    CraftedFile crafted;
+    crafted.SetDefaultKeyspace({crafted.AddLeaf({{"a", {"1"}}}), 1, 1});
+    crafted.slot().sequence = sequence;
+    EXPECT_THAT(Open(crafted.Image()), StatusIs(absl::StatusCode::kDataLoss));
+  }
+}
+
+TEST_F(CraftedTest, ImpossibleSlots) {
+  using Change = std::function<void(page::CheckpointSlot&)>;
+  const std::vector<std::pair<const char*, Change>> changes = {
+      {"page count 0", [](auto& slot) { slot.page_count = 1; }},
+      {"page count too high", [](auto& slot) { slot.page_count = 1000; }},
+      {"page count impossible", [](auto& slot) { slot.page_count = UINT64_MAX; }},
+      {"space map too high", [](auto& slot) { slot.space_map_height = 5; }},
+      {"space map far too high", [](auto& slot) { slot.space_map_height = UINT32_MAX; }},
+      {"space map nowhere",
+       [](auto& slot) {
+         slot.space_map = ChildRef(UINT64_MAX);
+         slot.space_map_height = 1;
+       }},
+      {"space map is the superblock",
+       [](auto& slot) {
+         slot.space_map = ChildRef(0);
+         slot.space_map_height = 1;
+       }},
+      {"catalogue too high", [](auto& slot) { slot.catalogue = {ChildRef(9), 1, 41}; }},
+  };
+  for (const auto& [name, change] : changes) {
+    SCOPED_TRACE(name);
+    CraftedFile crafted;
+    crafted.SetDefaultKeyspace({crafted.AddLeaf({{"a", {"1"}}}), 1, 1});
+    change(crafted.slot());
+    EXPECT_THAT(Open(crafted.Image()), StatusIs(absl::StatusCode::kDataLoss));
+  }
+}
+
+// Every page of the file in turn is in use, but free by the space map; and the other way round.
+TEST_F(CraftedTest, SpaceMapThatLies) {
+  const Sample sample = MakeSample();
+  const Mutator mutator(sample.image);
+  uint64_t map = 0;
+  for (const uint64_t number : mutator.nodes()) {
+    const uint8_t* const page = sample.image.data() + number * 4096;
+    if (page::HeaderOf(page).kind() == page::Kind::kSpaceMapLeaf) map = number;
+  }
+  ASSERT_NE(map, 0u);
+  for (uint64_t page = 0; page < sample.image.size() / 4096; ++page) {
+    SCOPED_TRACE(absl::StrCat("page ", page));
+    Bytes image = sample.image;
+    image[map * 4096 + page::kHeaderBytes + page / 8] ^= static_cast<uint8_t>(1 << page % 8);
+    mutator.Reseal(image);
+    auto db = Open(image);
+    if (!db.ok()) {
+      EXPECT_THAT(db, StatusIs(absl::StatusCode::kDataLoss));
+      continue;
+    }
+    EXPECT_EQ(ReadEverything(*db, sample.contents).wrong, "");
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const VerifyReport report, db->Verify());
+    EXPECT_THAT(report.problems, Not(IsEmpty()));
+    ChangeEverything(*db);
+  }
+}
+
+// A tree whose nodes' children are all the same one is exponentially large, and without entries there is
+// nothing to stop at: First() never came back.
+TEST_F(CraftedTest, ExponentialTreeWithoutEntries) {
+  for (const bool with_entry : {false, true}) {
+    SCOPED_TRACE(with_entry);
+    CraftedFile crafted;
+    const LeafEntry entry{"q", {"1"}};
+    ChildRef child = crafted.AddLeaf(absl::MakeConstSpan(&entry, with_entry ? 1 : 0));
+    for (uint32_t level = 1; level < 38; ++level) {
+      std::vector<std::string> separators;
+      std::vector<InnerEntry> entries;
+      for (int i = 0; i < 60; ++i) separators.push_back(absl::StrCat(100 + i));
+      for (int i = 0; i < 60; ++i) entries.push_back({separators[i], child, with_entry ? 1u : 0u});
+      child = crafted.AddInner(level, entries);
+    }
+    crafted.SetDefaultKeyspace({child, 60, 38});
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Open(crafted.Image()));
+    const Keyspace keyspace = db.default_keyspace();
+    {
+      ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction txn, db.BeginRead());
+      ESPALIER_ASSERT_OK_AND_ASSIGN(Cursor cursor, txn.OpenCursor(keyspace));
+      const auto expect_end = [&](bool found, auto step) {
+        for (int i = 0; found && i < 1000000; ++i) found = step();
+        EXPECT_FALSE(found);
+        EXPECT_THAT(cursor.status(), StatusIs(absl::StatusCode::kDataLoss));
+      };
+      expect_end(cursor.First(), [&] { return cursor.Next(); });
+      expect_end(cursor.Last(), [&] { return cursor.Prev(); });
+      expect_end(cursor.SeekLowerBound("130"), [&] { return cursor.Next(); });
+      expect_end(cursor.SeekForPrev("130"), [&] { return cursor.Prev(); });
+      txn.Get(keyspace, "130").IgnoreError();
+      txn.Rank(keyspace, "130").IgnoreError();
+      txn.Select(keyspace, 30).IgnoreError();
+    }
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const VerifyReport report, db.Verify());
+    EXPECT_FALSE(report.ok());
+    ChangeEverything(db);
+    WriteTransaction txn = db.BeginWrite().value();
+    txn.DeleteRange(keyspace, KeyRange::Between("130", "140")).IgnoreError();
+    txn.DeleteRange(keyspace, KeyRange::All()).IgnoreError();
+    txn.Commit().IgnoreError();
+    db.Compact().IgnoreError();
+    EXPECT_THAT(Salvage(file_.path(), [](auto...) { return absl::OkStatus(); }),
+                Not(StatusIs(absl::StatusCode::kInternal)));
+  }
+}
+
+// A page that is verified as a part of a large value is not verified as a node: a node may then claim
+// to have 65,535 entries, which lie far outside of the mapping.
+TEST_F(CraftedTest, NodeWithinALargeValue) {
+  for (const uint32_t level : {0u, 1u}) {
+    for (const uint64_t chunks : {1u, 2u}) {
+      CraftedFile crafted;
+      std::optional<ChildRef> evil;
+      const LargeRef run =
+          crafted.AddRun(std::string(chunks == 1 ? 5000 : 80000, '\0'), [&](uint8_t* bytes) {
+            // The page is the next one; its number is known before it is there.
+            page::Header& header = page::HeaderOf(bytes);
+            const PageNumber number(page::FirstDataPage(CraftedFile::kPageBytes));
+            header.identity = page::Header::MakeIdentity(
+                number, level == 0 ? page::Kind::kLeaf : page::Kind::kInner, level);
+            header.birth = CraftedFile::kVersion.value;
+            header.entry_count = 65535;
+            header.prefix_length = 0;
+            evil = ChildRef::Make(number, CraftedFile::kVersion);
+          });
+      ASSERT_EQ(run.first_page, evil->number());
+      uint8_t encoded[LargeRef::kEncodedBytes];
+      run.Encode(encoded);
+      const std::string payload(reinterpret_cast<const char*>(encoded), sizeof(encoded));
+      ChildRef good = crafted.AddLeaf({{"a", {payload, false, true}}});
+      if (level == 1) good = crafted.AddInner(1, {{"", good, 1}});
+      crafted.SetDefaultKeyspace(
+          {crafted.AddInner(level + 1, {{"", good, 1}, {"m", *evil, 1}}), 2, level + 2});
+      Options options = SmallMappingOptions();
+      options.address_space_bytes = 1;
+      ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Open(crafted.Image(), options));
+      const Keyspace keyspace = db.default_keyspace();
+      ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction txn, db.BeginRead());
+      ESPALIER_ASSERT_OK_AND_ASSIGN(const std::string_view value, txn.Get(keyspace, "a"));
+      EXPECT_GE(value.size(), 5000u);
+      for (const std::string_view key : {std::string_view("m"), std::string_view("n\0\0\0\0x", 6),
+                                         std::string_view("\xff\xff\xff\xff\xff\xff")}) {
+        EXPECT_THAT(txn.Get(keyspace, key), StatusIs(absl::StatusCode::kDataLoss));
+      }
+      // And the other way round: a node is no verified part of a value. (It is part of one all the same.)
+      EXPECT_THAT(txn.Get(keyspace, "a"), IsOkAndHolds(value));
+    }
+  }
+}
+
+// A large value that claims to be written by the transaction that will come next: freeing it made pages
+// free at once that a published version, or the very path of the writer, stood on.
+TEST_F(CraftedTest, LargeValueFromTheFuture) {
+  for (uint64_t birth = CraftedFile::kVersion.value; birth < CraftedFile::kVersion.value + 4;
+       ++birth) {
+    for (uint64_t target = 9; target < 14; ++target) {
+      SCOPED_TRACE(absl::StrCat("birth ", birth, " of the run at page ", target));
+      CraftedFile crafted;
+      std::vector<std::string> keys;
+      std::vector<LeafEntry> entries;
+      LargeRef ref;
+      ref.first_page = PageNumber(target);
+      ref.value_bytes = ref.stored_bytes = 4000;
+      ref.birth = Version(birth);
+      uint8_t encoded[LargeRef::kEncodedBytes];
+      ref.Encode(encoded);
+      const std::string payload(reinterpret_cast<const char*>(encoded), sizeof(encoded));
+      for (int i = 0; i < 50; ++i) keys.push_back(absl::StrCat("key", 100 + i));
+      for (int i = 0; i < 50; ++i) entries.push_back({keys[i], {payload, false, true}});
+      const ChildRef left = crafted.AddLeaf(entries);
+      const ChildRef right = crafted.AddLeaf({{"x", {"1"}}});
+      const ChildRef root = crafted.AddInner(1, {{"", left, 50}, {"x", right, 1}});
+      crafted.SetDefaultKeyspace({root, 51, 2});
+      ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Open(crafted.Image()));
+      const Keyspace keyspace = db.default_keyspace();
+      ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction before, db.BeginRead());
+      EXPECT_THAT(before.Get(keyspace, "x"), IsOkAndHolds("1"));
+      {
+        WriteTransaction txn = db.BeginWrite().value();
+        for (int i = 0; i < 50; ++i) {
+          txn.Put(keyspace, keys[i], std::string(60, 'p')).IgnoreError();
+          txn.Put(keyspace, absl::StrCat("other", i), std::string(500, 'o')).IgnoreError();
+        }
+        txn.Commit().IgnoreError();
+      }
+      ChangeEverything(db);
+      // INV-1: an open reader's version stays.
+      EXPECT_THAT(before.Get(keyspace, "x"), IsOkAndHolds("1"));
+    }
+  }
+}
+
+// The same page twice in a tree, also as neighbours that are merged.
+TEST_F(CraftedTest, ChildReferredToTwice) {
+  CraftedFile crafted;
+  const ChildRef twice = crafted.AddLeaf({{"a", {"1"}}, {"b", {"2"}}});
+  const ChildRef root =
+      crafted.AddInner(1, {{"", twice, 2}, {"c", twice, 2}, {"m", twice, 2}, {"t", twice, 2}});
+  crafted.SetDefaultKeyspace({root, 8, 2});
+  const Bytes image = crafted.Image();
+  for (const char* const key : {"a", "b", "c", "d", "m", "n", "t", "z"}) {
+    SCOPED_TRACE(key);
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Open(image));
+    const Keyspace keyspace = db.default_keyspace();
+    {
+      WriteTransaction txn = db.BeginWrite().value();
+      txn.Delete(keyspace, "a").IgnoreError();
+      txn.Put(keyspace, key, "x").IgnoreError();
+      txn.Delete(keyspace, key).IgnoreError();
+      txn.DeleteRange(keyspace, KeyRange::Between("b", "n")).IgnoreError();
+      txn.Commit().IgnoreError();
+    }
+    ChangeEverything(db);
+  }
+}
+
+}  // namespace
+}  // namespace espalier
