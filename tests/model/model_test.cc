@@ -48,6 +48,8 @@ class ModelTest : public ::testing::TestWithParam<Case> {
     options.page_size_bytes = GetParam().page_bytes;
     options.verify_checksums = !OneIn(random, 8);
     options.protect_from_stray_stores = OneIn(random, 4);
+    // Soon outgrown.
+    if (OneIn(random, 4)) options.address_space_bytes = (1 << 20) + Below(random, 1 << 20);
     return options;
   }
   static size_t PoolKeys() {
