@@ -74,7 +74,7 @@ class ESPALIER_EXPORT Cursor {
 
 // A cursor of a write transaction. Changes made through the transaction or another cursor keep its
 // position: it stands on the same key, or, if that key was deleted, Next() and Prev() go to the
-// neighbours that the key would have.
+// neighbours that the key would have. Until then value(), Put() and Delete() give kFailedPrecondition.
 class ESPALIER_EXPORT WriteCursor : public Cursor {
  public:
   // Replaces the value of the current entry; the cursor stays on it.

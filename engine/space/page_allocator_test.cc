@@ -5,11 +5,13 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "engine/base/seed_for_testing.h"
 #include "engine/base/status_for_testing.h"
 #include "engine/space/memory_file_for_testing.h"
+#include "gtest/gtest-spi.h"
 #include "gtest/gtest.h"
 
 namespace espalier::space {
@@ -128,7 +130,12 @@ struct Life {
 
 class Model {
  public:
-  explicit Model(uint64_t seed) : random_(seed) { allocator_.Load(Bitmap(kReserved), kReserved); }
+  // What the canary does wrong on purpose.
+  enum class Fault { kNone, kForgetsReader };
+
+  explicit Model(uint64_t seed, Fault fault = Fault::kNone) : random_(seed), fault_(fault) {
+    allocator_.Load(Bitmap(kReserved), kReserved);
+  }
 
   void Step() {
     switch (Below(16)) {
@@ -267,8 +274,9 @@ class Model {
     std::set<uint64_t> distinct(protected_.begin(), protected_.end());
     std::vector<Version> versions;
     for (const uint64_t version : distinct) versions.emplace_back(version);
+    if (fault_ == Fault::kForgetsReader && !versions.empty()) versions.pop_back();
     allocator_.Reclaim(versions);
-    reclaimed_ = true;
+    if (fault_ != Fault::kNone) return;
     // Pins what is seen, and nothing else.
     const Bitmap waiting = allocator_.WaitingPagesBitmap();
     for (uint64_t page = kReserved; page < allocator_.page_count(); ++page) {
@@ -329,7 +337,7 @@ class Model {
       ASSERT_EQ(allocator_.reachable().Test(page) + free.Test(page) + waiting.Test(page), 1)
           << "page " << page;
       // What is free already nobody may see.
-      ASSERT_FALSE(free.Test(page) && IsSeen(page)) << "page " << page;
+      ASSERT_FALSE(free.Test(page) && IsSeen(page) && fault_ == Fault::kNone) << "page " << page;
     }
     EXPECT_EQ(allocator_.reachable_pages(), live_.size());
     EXPECT_EQ(allocator_.free_pages(), free.Count());
@@ -338,6 +346,7 @@ class Model {
   }
 
   std::mt19937_64 random_;
+  const Fault fault_;
   MemoryFile file_{1 << 20};
   PageAllocator allocator_{kReserved, MemoryFile::kPageBytes, &file_};
   uint64_t newest_ = 1;
@@ -347,7 +356,6 @@ class Model {
   std::set<uint64_t> unsealed_;
   std::set<uint64_t> changed_;
   bool front_ = false;
-  bool reclaimed_ = false;
 };
 
 TEST(PageAllocatorModelTest, NoProtectedPageIsHandedOut) {
@@ -361,6 +369,19 @@ TEST(PageAllocatorModelTest, NoProtectedPageIsHandedOut) {
     }
     model.Finish();
   }
+}
+
+// Were a protected version forgotten, the model would notice that its pages are handed out.
+TEST(PageAllocatorModelTest, CanaryForgottenReaderIsNoticed) {
+  ::testing::TestPartResultArray failures;
+  {
+    const ::testing::ScopedFakeTestPartResultReporter intercept(
+        ::testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &failures);
+    Model model(TestSeed(), Model::Fault::kForgetsReader);
+    for (int step = 0; step < 2000 && failures.size() == 0; ++step) model.Step();
+  }
+  ASSERT_GT(failures.size(), 0);
+  EXPECT_NE(std::string(failures.GetTestPartResult(0).message()).find("INV-2"), std::string::npos);
 }
 
 }  // namespace

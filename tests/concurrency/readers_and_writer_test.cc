@@ -97,6 +97,8 @@ class Bank {
 
 class ReadersAndWriterTest : public ::testing::Test {
  protected:
+  explicit ReadersAndWriterTest(const Options& options = {}) : db_(options) {}
+
   // Runs `function` in a thread again and again until Stop().
   template <typename Function>
   void Start(Function function) {
@@ -190,6 +192,32 @@ TEST_F(ReadersAndWriterTest, WithCompactionVerificationCopiesAndStats) {
     }
   });
   RunFor(std::chrono::milliseconds(300));
+}
+
+class OutgrownMappingsTest : public ReadersAndWriterTest {
+ protected:
+  OutgrownMappingsTest() : ReadersAndWriterTest(LittleSpace()) {}
+
+  static Options LittleSpace() {
+    Options options;
+    options.address_space_bytes = 1300000;
+    return options;
+  }
+};
+
+// The writer maps the file anew, more than once, while readers are on the old mappings.
+TEST_F(OutgrownMappingsTest, WithReaders) {
+  ESPALIER_ASSERT_OK(bank_.Open());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const Stats before, db_->GetStats());
+  StartReaders(2);
+  StartWriter();
+  Start([this](Random& random) {
+    ESPALIER_ASSERT_OK(
+        db_->Put(keyspace_, absl::StrCat("more", Below(random, 100)), std::string(100000, 'm')));
+  });
+  RunFor(std::chrono::milliseconds(300));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const Stats after, db_->GetStats());
+  EXPECT_GE(after.mapped_bytes, 2 * before.mapped_bytes);
 }
 
 // Several writers take turns; nobody's change is lost.

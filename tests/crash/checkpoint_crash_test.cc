@@ -1,6 +1,7 @@
-// Power loss at any moment around checkpoints: whatever subset of the dirty pages reached the disk, torn
-// or whole, the file opens to a committed version, the one of the last checkpoint or, once its slot is
-// being written, of the one in progress. (Until there is a log, what was committed since is gone.)
+// Power loss at any moment around checkpoints: whatever subset of the dirty pages reached the disk,
+// torn or whole, the file opens to a committed version, the one of the last checkpoint or, once its
+// slot is being written, of the one in progress. (Until there is a log, what was committed since is
+// gone.)
 
 #include <algorithm>
 #include <cstdint>
@@ -99,7 +100,8 @@ class ImageChecker {
   std::string GoOn(Database& db) {
     const Keyspace keyspace = db.default_keyspace();
     for (int i = 0; i < 3; ++i) {
-      const auto put = db.Put(keyspace, absl::StrCat("after the crash ", i), std::string(3000, 'a'));
+      const auto put =
+          db.Put(keyspace, absl::StrCat("after the crash ", i), std::string(3000, 'a'));
       if (!put.ok()) return absl::StrCat("does not go on: ", put.status().ToString());
     }
     if (absl::Status status = db.Checkpoint(); !status.ok()) return status.ToString();
@@ -237,8 +239,8 @@ class Journey {
   void Crash(std::string_view where) {
     if (!problem_.empty()) return;
     most_dirty_pages_ = std::max(most_dirty_pages_, recorder_->dirty_pages());
-    // This recorder makes the images; it must not take their opening for the database's doing. It looks
-    // at paths, and theirs is another one.
+    // This recorder makes the images; it must not take their opening for the database's doing. It
+    // looks at paths, and theirs is another one.
     recorder_->ForEachImage(random_, images_per_point_, [&](const Bytes& image) {
       if (!problem_.empty()) return;
       const std::string problem = checker_.Check(image, *recorder_);
@@ -287,7 +289,8 @@ TEST(CheckpointCrashTest, EverySubsetOfASmallCheckpoint) {
   }
 }
 
-// The canaries: a disk that does not flush what it says must be caught, or the tests above prove nothing.
+// The canaries: a disk that does not flush what it says must be caught, or the tests above prove
+// nothing.
 TEST(CheckpointCrashTest, CanaryWithoutTheFlushOfTheData) {
   const uint64_t seed = TestSeed(1);
   const Sample sample = MakeSample();
@@ -332,8 +335,8 @@ TEST(CheckpointCrashTest, OneFlushOfTheDataForEachCheckpoint) {
   }
 }
 
-// INV-14: a new database has its content, and that on the disk, before it has its name; and its name is
-// on the disk before anybody is told that there is a database.
+// INV-14: a new database has its content, and that on the disk, before it has its name; and its
+// name is on the disk before anybody is told that there is a database.
 class CreationOrder : public os::SystemCallObserver {
  public:
   CreationOrder() { os::SetSystemCallObserverForTesting(this); }
@@ -343,10 +346,17 @@ class CreationOrder : public os::SystemCallObserver {
   void AfterCall(const os::SystemCall& call, int result_errno) override {
     if (result_errno != 0) return;
     switch (call.kind) {
-      case os::SystemCallKind::kWrite: steps += 'w'; break;
-      case os::SystemCallKind::kSyncAll: steps += 's'; break;
-      case os::SystemCallKind::kRename: steps += 'r'; break;
-      default: break;
+      case os::SystemCallKind::kWrite:
+        steps += 'w';
+        break;
+      case os::SystemCallKind::kSyncAll:
+        steps += 's';
+        break;
+      case os::SystemCallKind::kRename:
+        steps += 'r';
+        break;
+      default:
+        break;
     }
   }
 

@@ -25,7 +25,10 @@ bool IsSlot(uint64_t offset) { return offset == kSlotOffsets[0] || offset == kSl
 }  // namespace
 
 CrashRecorder::CrashRecorder(const MemoryFile& file, Lie lie, CrashPoint crash_point)
-    : file_(file), lie_(lie), crash_point_(std::move(crash_point)), durable_(file.Content()),
+    : file_(file),
+      lie_(lie),
+      crash_point_(std::move(crash_point)),
+      durable_(file.Content()),
       latest_(durable_) {
   const uint8_t* newest = nullptr;
   for (const uint64_t offset : kSlotOffsets) {
@@ -190,14 +193,27 @@ void CrashRecorder::ForEachImage(std::mt19937_64& random, size_t limit,
     const size_t chosen = pages.empty() ? 0 : random() % pages.size();
     for (size_t i = 0; i < pages.size(); ++i) {
       const std::vector<Page>& states = pending_.at(pages[i]);
-      const Page* const state = random() % 4 == 0 ? &states[random() % states.size()] : last_state(i);
+      const Page* const state =
+          random() % 4 == 0 ? &states[random() % states.size()] : last_state(i);
       switch (style) {
-        case 0: contents[i] = last_state(i); break;
-        case 1: contents[i] = nullptr; break;
-        case 2: contents[i] = random() % 2 == 0 ? state : nullptr; break;  // any subset
-        case 3: contents[i] = i == chosen ? nullptr : state; break;        // all but one
-        case 4: contents[i] = i == chosen ? state : nullptr; break;        // one
-        default: contents[i] = i <= chosen ? state : nullptr; break;       // as far as one
+        case 0:
+          contents[i] = last_state(i);
+          break;
+        case 1:
+          contents[i] = nullptr;
+          break;
+        case 2:
+          contents[i] = random() % 2 == 0 ? state : nullptr;
+          break;  // any subset
+        case 3:
+          contents[i] = i == chosen ? nullptr : state;
+          break;  // all but one
+        case 4:
+          contents[i] = i == chosen ? state : nullptr;
+          break;  // one
+        default:
+          contents[i] = i <= chosen ? state : nullptr;
+          break;  // as far as one
       }
       if (contents[i] != nullptr && style > 1 && random() % 8 == 0) {
         // Some sectors of the page as they were before.

@@ -13,9 +13,9 @@
 namespace espalier {
 namespace {
 
-using ::testing::IsEmpty;
 using testing::Contents;
 using testing::GoldenContents;
+using ::testing::IsEmpty;
 using testing::MemoryFile;
 using testing::MoreGoldenContents;
 using testing::ReadEverything;
@@ -61,11 +61,10 @@ TEST_P(GoldenTest, OpensAndIsWhatItWas) {
   ExpectSound(db, contents);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Format1, GoldenTest,
-    ::testing::Values(std::pair("format1.esp", &GoldenContents),
-                      std::pair("format1_more.esp", &MoreGoldenContents)),
-    [](const auto& file) { return file.index == 0 ? "Main" : "More"; });
+INSTANTIATE_TEST_SUITE_P(Format1, GoldenTest,
+                         ::testing::Values(std::pair("format1.esp", &GoldenContents),
+                                           std::pair("format1_more.esp", &MoreGoldenContents)),
+                         [](const auto& file) { return file.index == 0 ? "Main" : "More"; });
 
 // What the pair is there for.
 TEST(GoldenFilesTest, HaveEveryKindOfPage) {

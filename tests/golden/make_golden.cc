@@ -2,8 +2,8 @@
 //
 //   bazel run //tests/golden:make_golden -- "$PWD/tests/golden"
 //
-// Only for a new format version, under new names: the files of format 1 stay as they are for ever. (UUIDs
-// are random, so that files made anew differ.)
+// Only for a new format version, under new names: the files of format 1 stay as they are for ever.
+// (UUIDs are random, so that files made anew differ.)
 
 #include <cstdio>
 #include <string>

@@ -142,7 +142,8 @@ TEST_P(BadArgumentsTest, KeyspaceNames) {
   WriteTransaction writer = db_->BeginWrite().value();
   EXPECT_THAT(writer.CreateKeyspace(""), StatusIs(Code::kInvalidArgument));
   EXPECT_THAT(writer.CreateKeyspace(std::string(501, 'n')), StatusIs(Code::kInvalidArgument));
-  ESPALIER_ASSERT_OK_AND_ASSIGN(const Keyspace longest, writer.CreateKeyspace(std::string(500, 'n')));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const Keyspace longest,
+                                writer.CreateKeyspace(std::string(500, 'n')));
   EXPECT_THAT(writer.CreateKeyspace(std::string(500, 'n')), StatusIs(Code::kAlreadyExists));
   EXPECT_THAT(writer.RenameKeyspace(longest, ""), StatusIs(Code::kInvalidArgument));
   EXPECT_THAT(writer.RenameKeyspace(longest, std::string(501, 'm')),

@@ -1,5 +1,5 @@
-// A full disk in the middle of whatever writes: a status, the transaction rolls back, the database goes
-// on, and deleting works, which is what people do then.
+// A full disk in the middle of whatever writes: a status, the transaction rolls back, the database
+// goes on, and deleting works, which is what people do then.
 
 #include <sys/resource.h>
 
@@ -20,11 +20,11 @@
 namespace espalier {
 namespace {
 
-using ::testing::IsEmpty;
 using os::FailingCalls;
 using os::SystemCallKind;
 using testing::FileSystem;
 using testing::InChild;
+using ::testing::IsEmpty;
 using testing::SmallFileSystem;
 
 using Model = std::map<std::string, std::string>;
@@ -52,7 +52,8 @@ void ExpectSound(Database& db) {
   EXPECT_THAT(report.problems, IsEmpty());
 }
 
-// Puts values of `value_bytes`, a hundred KB a transaction, until one fails. Returns the number of the next key.
+// Puts values of `value_bytes`, a hundred KB a transaction, until one fails. Returns the number of
+// the next key.
 int FillUp(Database& db, Model& model, size_t value_bytes, int first_key) {
   const Keyspace keyspace = db.default_keyspace();
   for (int next = first_key;;) {

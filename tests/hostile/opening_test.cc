@@ -1,5 +1,5 @@
-// Opening what is no database, or must not be opened: each case gives the status that api/database.h
-// promises, and leaves whatever is there as it was.
+// Opening what is no database, or must not be opened: each case gives the status that
+// api/database.h promises, and leaves whatever is there as it was.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,12 +23,12 @@
 namespace espalier {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using testing::Bytes;
 using testing::FileSystem;
+using ::testing::HasSubstr;
 using testing::InChild;
 using testing::InChildAsNobody;
+using ::testing::IsEmpty;
 using testing::MakeSample;
 using testing::MemoryFile;
 using testing::PublicDir;
@@ -82,8 +82,7 @@ TEST_F(OpeningTest, MissingFile) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr(Path())));
   EXPECT_THAT(NamesIn(dir_.path()), IsEmpty());
   // Without a directory even where the file may be created.
-  EXPECT_THAT(Database::Open(Path("no/such/directory.esp")),
-              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(Database::Open(Path("no/such/directory.esp")), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(OpeningTest, EmptyPath) {
@@ -123,10 +122,12 @@ TEST_F(OpeningTest, EmptyFile) {
 TEST_F(OpeningTest, FileOfAnotherProgram) {
   std::string sqlite("SQLite format 3\0", 16);
   sqlite.resize(100000, '\x11');
-  const std::string elf = "\x7f" "ELF" + std::string(5000, '\0');
-  for (const std::string& content :
-       {std::string("x"), std::string("no database"), sqlite, elf, std::string(50000, '\0'),
-        std::string(50000, '\xff')}) {
+  const std::string elf =
+      "\x7f"
+      "ELF" +
+      std::string(5000, '\0');
+  for (const std::string& content : {std::string("x"), std::string("no database"), sqlite, elf,
+                                     std::string(50000, '\0'), std::string(50000, '\xff')}) {
     const Bytes bytes(content.begin(), content.end());
     WriteFile(Path(), bytes);
     for (const Options& options : {Options(), ReadOnly()}) {
@@ -145,9 +146,9 @@ TEST_F(OpeningTest, TruncatedAtAnySector) {
     const Bytes image(sample.image.begin(), sample.image.begin() + static_cast<ptrdiff_t>(size));
     file.SetContent(image);
     for (const bool read_only : {false, true}) {
-      EXPECT_THAT(Database::Open(file.path(), SmallMappingOptions(read_only)),
-                  StatusIs(size == 0 ? absl::StatusCode::kInvalidArgument
-                                     : absl::StatusCode::kDataLoss));
+      EXPECT_THAT(
+          Database::Open(file.path(), SmallMappingOptions(read_only)),
+          StatusIs(size == 0 ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kDataLoss));
     }
     EXPECT_EQ(file.Content(), image);
   }

@@ -156,7 +156,8 @@ class Reader {
     for (const auto& [key, value] : entries) {
       if (index % 7 == 0) {
         const auto rank = txn_.Rank(keyspace, key);
-        if (Fine(rank.status(), "rank")) Expect(*rank == index, absl::StrCat("rank of ", Short(key)));
+        if (Fine(rank.status(), "rank"))
+          Expect(*rank == index, absl::StrCat("rank of ", Short(key)));
         const auto range = txn_.Count(keyspace, KeyRange::From(key));
         if (Fine(range.status(), "count a range")) {
           Expect(*range == entries.size() - index, absl::StrCat("count from ", Short(key)));
@@ -197,11 +198,13 @@ absl::Status FillSample(Database& db, const SampleOptions& options, Contents& co
   // Long keys, of which separators go to the heap of their inner node.
   std::map<std::string, std::string>& wide = contents["wide"];
   for (int i = 0; i < 6; ++i) {
-    wide[Repeat("a long common prefix ", 600) + Repeat(absl::StrCat(i, "."), 700)] = RandomBytes(9, 4);
+    wide[Repeat("a long common prefix ", 600) + Repeat(absl::StrCat(i, "."), 700)] =
+        RandomBytes(9, 4);
   }
 
   std::map<std::string, std::string>& squeezed = contents["squeezed"];
-  for (int i = 0; i < 5; ++i) squeezed[absl::StrCat("page", i)] = Repeat("lorem ipsum ", 300 + 90 * i);
+  for (int i = 0; i < 5; ++i)
+    squeezed[absl::StrCat("page", i)] = Repeat("lorem ipsum ", 300 + 90 * i);
   squeezed["large"] = HalfRandom(12000, 5);  // a compressed run
   squeezed["noise"] = RandomBytes(200, 6);   // what LZ4 cannot take
   contents["empty"];

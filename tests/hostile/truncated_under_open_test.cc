@@ -1,5 +1,6 @@
-// The file truncated under an open database: what would be SIGBUS becomes a status from the engine's
-// calls. (A view that was handed out before may then read zeros; the tests do not touch such.)
+// The file truncated under an open database: what would be SIGBUS becomes a status from the
+// engine's calls. (A view that was handed out before may then read zeros; the tests do not touch
+// such.)
 
 #include <unistd.h>
 
@@ -28,7 +29,7 @@ using testing::Sample;
 using testing::SmallMappingOptions;
 
 struct Variant {
-  bool all_was_read;     // before the file shrank
+  bool all_was_read;  // before the file shrank
   bool separate_view;
   bool verify;
 };
@@ -91,7 +92,8 @@ TEST_P(TruncatedTest, EachReadingCallFirst) {
   // Which call meets the fault first must not matter.
   using Call = std::function<absl::Status(const ReadTransaction&, const Keyspace&)>;
   const std::vector<std::pair<const char*, Call>> calls = {
-      {"Get", [](const auto& txn, const auto& keyspace) { return txn.Get(keyspace, "z").status(); }},
+      {"Get",
+       [](const auto& txn, const auto& keyspace) { return txn.Get(keyspace, "z").status(); }},
       {"Get, missing",
        [](const auto& txn, const auto& keyspace) { return txn.Get(keyspace, "zzz").status(); }},
       {"GetPart",
@@ -121,8 +123,7 @@ TEST_P(TruncatedTest, EachReadingCallFirst) {
          }
          return scan.status();
        }},
-      {"ListKeyspaces",
-       [](const auto& txn, const auto&) { return txn.ListKeyspaces().status(); }},
+      {"ListKeyspaces", [](const auto& txn, const auto&) { return txn.ListKeyspaces().status(); }},
       {"OpenKeyspace",
        [](const auto& txn, const auto&) { return txn.OpenKeyspace("wide").status(); }},
   };
@@ -250,15 +251,14 @@ TEST_P(TruncatedTest, ACursorGoesOn) {
       });
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Variants, TruncatedTest,
-    ::testing::Values(Variant{false, false, true}, Variant{true, false, true},
-                      Variant{true, true, true}, Variant{false, true, false}),
-    [](const auto& variant) {
-      return absl::StrCat(variant.param.all_was_read ? "AllRead" : "Fresh",
-                          variant.param.separate_view ? "TwoViews" : "OneView",
-                          variant.param.verify ? "" : "Unverified");
-    });
+INSTANTIATE_TEST_SUITE_P(Variants, TruncatedTest,
+                         ::testing::Values(Variant{false, false, true}, Variant{true, false, true},
+                                           Variant{true, true, true}, Variant{false, true, false}),
+                         [](const auto& variant) {
+                           return absl::StrCat(variant.param.all_was_read ? "AllRead" : "Fresh",
+                                               variant.param.separate_view ? "TwoViews" : "OneView",
+                                               variant.param.verify ? "" : "Unverified");
+                         });
 
 }  // namespace
 }  // namespace espalier

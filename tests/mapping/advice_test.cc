@@ -1,5 +1,5 @@
-// What the kernel knows of the data mapping (/proc/self/smaps): INV-8 and its companions are advice that
-// no other test would miss.
+// What the kernel knows of the data mapping (/proc/self/smaps): INV-8 and its companions are advice
+// that no other test would miss.
 
 #include <fstream>
 #include <string>

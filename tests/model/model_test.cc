@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/seed_for_testing.h"
 #include "espalier/espalier.h"
+#include "gtest/gtest-spi.h"
 #include "gtest/gtest.h"
 #include "tests/model/model.h"
 #include "tests/model/reading.h"
@@ -254,6 +255,35 @@ TEST_P(ModelTest, DatabaseAgreesWithReference) {
   while (!snapshots_.empty()) ASSERT_NO_FATAL_FAILURE(EndSnapshot());
   ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction txn, db_->BeginRead());
   ASSERT_TRUE(Same(txn, model_));
+}
+
+// One byte that is not what was put must not pass: a stray store through a view stands for a broken
+// engine.
+TEST(ModelCanaryTest, ChangedByteIsNoticed) {
+  TestDatabase db(Options{}, TestDatabase::Where::kMemory);
+  Model model;
+  ModelKeyspace& keyspace = model[0];
+  keyspace.handle = db.keyspace();
+  for (int i = 0; i < 500; ++i) {
+    const std::string key = absl::StrCat("key", i);
+    ESPALIER_ASSERT_OK(db->Put(keyspace.handle, key, "value"));
+    keyspace.Put(key, "value");
+  }
+  ESPALIER_ASSERT_OK(db->Checkpoint());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction txn, db->BeginRead());
+  ASSERT_TRUE(Same(txn, model));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const std::string_view view, txn.Get(keyspace.handle, "key77"));
+  char& byte = const_cast<char&>(view[2]);
+  byte = 'L';
+  ::testing::TestPartResultArray failures;
+  {
+    const ::testing::ScopedFakeTestPartResultReporter intercept(
+        ::testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &failures);
+    Same(txn, model);
+  }
+  EXPECT_GT(failures.size(), 0);
+  EXPECT_THAT(VerifyProblems(*db), ::testing::HasSubstr("checksum"));
+  byte = 'l';
 }
 
 std::vector<Case> AllCases() {
