@@ -143,7 +143,7 @@ class WiredtigerDatabase : public Database {
   }
 
   ~WiredtigerDatabase() override {
-    Check(connection_->close(connection_, "leak_memory=true"), "WT_CONNECTION::close");
+    Check(connection_->close(connection_, nullptr), "WT_CONNECTION::close");
   }
 
   std::unique_ptr<Session> NewSession() override {
