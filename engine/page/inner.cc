@@ -77,18 +77,24 @@ void InnerEditor::Remove(uint32_t index) {
   Header& header = HeaderOf(page_);
   const Inner node(page_);
   const uint32_t entries = header.entry_count;
-  if (index == 0 || index >= entries) return;
-  header.heap_dead =
-      static_cast<uint16_t>(header.heap_dead + InnerRecordBytes(node.SuffixLength(index)));
-  uint8_t* const arrays = page_ + kHeaderBytes + header.prefix_length;
-  uint32_t widths_before = 0;
-  for (const uint32_t width : kArrayWidths) {
-    uint8_t* const from = arrays + size_t{widths_before} * entries;
-    uint8_t* const to = from - widths_before;
-    std::memmove(to, from, size_t{width} * index);
-    std::memmove(to + size_t{width} * index, from + size_t{width} * (index + 1),
-                 size_t{width} * (entries - index - 1));
-    widths_before += width;
+  if (index >= entries) return;
+  if (entries > 1) {
+    // The first child never has a separator: when it goes, so does that of the child which is first then.
+    const uint32_t separator = index == 0 ? 1 : index;
+    header.heap_dead =
+        static_cast<uint16_t>(header.heap_dead + InnerRecordBytes(node.SuffixLength(separator)));
+    const std::array<uint32_t, 4> removed = {separator, index, index, separator};
+    uint8_t* const arrays = page_ + kHeaderBytes + header.prefix_length;
+    uint32_t widths_before = 0;
+    for (size_t array = 0; array < kArrayWidths.size(); ++array) {
+      const uint32_t width = kArrayWidths[array];
+      uint8_t* const from = arrays + size_t{widths_before} * entries;
+      uint8_t* const to = from - widths_before;
+      std::memmove(to, from, size_t{width} * removed[array]);
+      std::memmove(to + size_t{width} * removed[array], from + size_t{width} * (removed[array] + 1),
+                   size_t{width} * (entries - removed[array] - 1));
+      widths_before += width;
+    }
   }
   header.entry_count = static_cast<uint16_t>(entries - 1);
 }

@@ -116,7 +116,8 @@ class InnerEditor {
   // not fit or does not share the prefix: the caller then rebuilds or splits the node.
   bool Insert(uint32_t index, std::string_view separator, ChildRef child, uint64_t count);
 
-  // Removes the child at `index`, 1 to size() - 1. (To remove the first, rebuild the node.)
+  // Removes the child at `index`; its neighbour to the left, or for the first child the one to the
+  // right, takes over its range of keys. A node that loses its last child is only fit to be freed.
   void Remove(uint32_t index);
 
  private:

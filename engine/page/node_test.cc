@@ -258,6 +258,10 @@ TEST_P(NodeTest, InnerChangedAtRandom) {
           if (exists) {
             editor.Remove(child);
             model.erase(key);
+          } else if (child == 0 && model.size() > 1) {
+            editor.Remove(0);
+            model[""] = std::next(model.begin())->second;
+            model.erase(std::next(model.begin()));
           }
           break;
         case 1: {

@@ -1,8 +1,8 @@
 // Removal: of an entry, of a range of entries, of whole trees, and the merging that follows.
 //
 // A node that has become less than a quarter full is merged with a neighbour below the same parent where
-// both fit into one page. Nothing depends on how full a node is: where they do not fit, it stays, even
-// without entries.
+// both fit into one page, and leaves its parent when it has become empty. Nothing depends on how full a
+// node is: where two do not fit, they stay.
 #include <algorithm>
 #include <utility>
 
@@ -38,6 +38,11 @@ absl::Status TreeWriter::Rebalance(uint32_t level) {
   const uint32_t page_bytes = pages_->page_bytes();
   for (; level < top(); ++level) {
     const uint8_t* const page = path_[level].page;
+    if (page::HeaderOf(page).entry_count == 0) {
+      ESPALIER_RETURN_IF_ERROR(pages_->FreeNode(path_[level].ref, page));
+      InnerEditor(writable(level + 1), page_bytes).Remove(path_[level + 1].index);
+      continue;
+    }
     const uint32_t used = level == 0 ? Leaf(page).UsedBytes() : Inner(page).UsedBytes();
     if (used >= page_bytes / 4) return absl::OkStatus();
     const uint32_t index = path_[level + 1].index;
@@ -113,8 +118,12 @@ absl::Status TreeWriter::ShrinkRoot() {
     const uint32_t size = page::HeaderOf(page).entry_count;
     if (size > (root_->height == 1 ? 0u : 1u)) return absl::OkStatus();
     const ChildRef old = root_->ref;
-    root_->ref = root_->height == 1 ? ChildRef() : Inner(page).child(0);
-    --root_->height;
+    if (size == 0) {
+      *root_ = {};
+    } else {
+      root_->ref = Inner(page).child(0);
+      --root_->height;
+    }
     ESPALIER_RETURN_IF_ERROR(pages_->FreeNode(old, page));
   }
   return absl::OkStatus();
