@@ -228,9 +228,15 @@ absl::StatusOr<absl::Span<char>> WriteTransaction::Reserve(const Keyspace& keysp
 
 absl::Status WriteTransaction::Append(const Keyspace& keyspace, std::string_view key,
                                       std::string_view value) {
+  if (state_ != nullptr) [[likely]] {
+    KeyspaceState* const recent = state_->FindRecent(keyspace.database_, keyspace.id_);
+    if (recent != nullptr && state_->IsGoodKey(key)) [[likely]] {
+      return write_state()->Append(*recent, key, value);
+    }
+  }
   ESPALIER_ASSIGN_OR_RETURN(KeyspaceState* const found, Resolve(keyspace));
   ESPALIER_RETURN_IF_ERROR(state_->CheckKey(key));
-  return write_state()->Put(*found, key, value, WriteState::PutMode::kAppend).status();
+  return write_state()->Append(*found, key, value);
 }
 
 absl::StatusOr<bool> WriteTransaction::Delete(const Keyspace& keyspace, std::string_view key) {

@@ -25,10 +25,6 @@ void InnerEditor::SetCount(uint32_t index, uint64_t count) {
   StoreLE64(page_ + (node.counts() - page_) + size_t{8} * index, count);
 }
 
-void InnerEditor::AddToCount(uint32_t index, int64_t delta) {
-  SetCount(index, Inner(page_).count(index) + static_cast<uint64_t>(delta));
-}
-
 bool InnerEditor::Insert(uint32_t index, std::string_view separator, ChildRef child,
                          uint64_t count) {
   Header& header = HeaderOf(page_);

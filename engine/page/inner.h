@@ -110,7 +110,12 @@ class InnerEditor {
 
   void SetChild(uint32_t index, ChildRef child);
   void SetCount(uint32_t index, uint64_t count);
-  void AddToCount(uint32_t index, int64_t delta);
+  void AddToCount(uint32_t index, int64_t delta) {
+    const Inner node(page_);
+    if (index >= node.size()) return;
+    uint8_t* const count = page_ + (node.counts() - page_) + size_t{8} * index;
+    StoreLE64(count, LoadLE64(count) + static_cast<uint64_t>(delta));
+  }
 
   // Inserts a child with its separator at `index`, 1 to size(). False, and no change, when it does
   // not fit or does not share the prefix: the caller then rebuilds or splits the node.

@@ -43,11 +43,15 @@ bool LeafEditor::Insert(uint32_t index, std::string_view key, const Payload& pay
   // Open one head and one slot: the slots from `index` on move by both, those before it by a head.
   uint8_t* const heads = page_ + kHeaderBytes + header.prefix_length;
   uint8_t* const slots = heads + size_t{4} * count;
-  std::memmove(slots + 4 + size_t{2} * (index + 1), slots + size_t{2} * index,
-               size_t{2} * (count - index));
+  if (index < count) {
+    std::memmove(slots + 4 + size_t{2} * (index + 1), slots + size_t{2} * index,
+                 size_t{2} * (count - index));
+  }
   std::memmove(slots + 4, slots, size_t{2} * index);
-  std::memmove(heads + size_t{4} * (index + 1), heads + size_t{4} * index,
-               size_t{4} * (count - index));
+  if (index < count) {
+    std::memmove(heads + size_t{4} * (index + 1), heads + size_t{4} * index,
+                 size_t{4} * (count - index));
+  }
   StoreLE32(heads + size_t{4} * index, HeadOf(suffix));
   StoreLE16(slots + 4 + size_t{2} * index, static_cast<uint16_t>(offset));
   header.entry_count = static_cast<uint16_t>(count + 1);

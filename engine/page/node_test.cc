@@ -31,13 +31,11 @@ struct Value {
   bool large = false;
 
   Payload payload() const { return {bytes, compressed, large}; }
-  friend bool operator==(const Value&, const Value&) = default;
 };
 
 struct Child {
   uint64_t ref;
   uint64_t count;
-  friend bool operator==(const Child&, const Child&) = default;
 };
 
 // A page as the tree has it: aligned, with a header.

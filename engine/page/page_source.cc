@@ -46,16 +46,6 @@ PageSource::PageSource(std::unique_ptr<os::Mapping> mapping, uint32_t page_bytes
       verified_(capacity_pages_),
       verified_chunks_(capacity_pages_) {}
 
-bool PageSource::Contains(const void* bytes, size_t size) const {
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(bytes);
-  const auto overlaps = [&](const uint8_t* base) {
-    const uintptr_t base_address = reinterpret_cast<uintptr_t>(base);
-    return base != nullptr && begin < base_address + mapping_->capacity_bytes() &&
-           begin + size > base_address;
-  };
-  return overlaps(read_base_) || (write_base_ != read_base_ && overlaps(write_base_));
-}
-
 bool PageSource::VerifyPage(PageNumber number) const {
   const uint8_t* const page = read_page(number);
   if (verify_checksums_ && !ChecksumMatches(page, page_bytes_, number)) return false;

@@ -76,7 +76,10 @@ class PageSource {
   bool verify_checksums() const { return verify_checksums_; }
 
   // Whether [bytes, bytes + size) touches the mapping.
-  bool Contains(const void* bytes, size_t size) const;
+  bool Contains(const void* bytes, size_t size) const {
+    return Overlaps(read_base_, bytes, size) ||
+           (write_base_ != read_base_ && Overlaps(write_base_, bytes, size));
+  }
 
   // Verifies a page at its first touch, and remembers it if it is good. Its header matched already.
   bool VerifyPage(PageNumber number) const;
@@ -86,6 +89,14 @@ class PageSource {
   absl::Status FaultStatus() const;
 
  private:
+  // `base` is null where there is no such view.
+  bool Overlaps(const uint8_t* base, const void* bytes, size_t size) const {
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(bytes);
+    const uintptr_t base_address = reinterpret_cast<uintptr_t>(base);
+    return base != nullptr && begin < base_address + (capacity_pages_ << page_shift_) &&
+           begin + size > base_address;
+  }
+
   std::unique_ptr<os::Mapping> mapping_;
   const uint8_t* read_base_;
   uint8_t* write_base_;

@@ -85,7 +85,7 @@ absl::StatusOr<bool> TreeWriter::SeekEnd(std::string_view key) {
   if (at_end_) {
     const Leaf leaf(path_[0].page);
     path_[0].index = leaf.size();
-    return leaf.size() > 0 && CompareToEntry(leaf, leaf.size() - 1, key) > 0;
+    return CompareToEntry(leaf, leaf.size() - 1, key) > 0;
   }
   const page::PageReader& reader = pages_->reader();
   ChildRef ref = root_->ref;
@@ -105,6 +105,18 @@ absl::StatusOr<bool> TreeWriter::SeekEnd(std::string_view key) {
     return *rank == root_->entries;
   }
   return leaf.Find(key).index == leaf.size();
+}
+
+TreeWriter::Appended TreeWriter::TryAppend(std::string_view key, const Payload& payload) {
+  if (!at_end_) return Appended::kNotHere;
+  const Leaf leaf(path_[0].page);
+  const uint32_t size = leaf.size();
+  if (CompareToEntry(leaf, size - 1, key) <= 0 ||
+      !LeafEditor(writable(0), pages_->page_bytes()).Insert(size, key, payload)) {
+    return Appended::kNotHere;
+  }
+  AddToCounts(1);
+  return Appended::kDone;
 }
 
 absl::Status TreeWriter::MakePathWritable(uint32_t lowest_level) {

@@ -60,9 +60,12 @@ class TreeWriter {
 
   // Goes to where `key` is or would be; Put() and Remove() then act there.
   absl::StatusOr<Place> Seek(std::string_view key);
-  // Goes behind the last entry. False if `key` is not greater than all keys. Cheap after a Put() that
-  // followed a SeekEnd().
+  // Goes behind the last entry. False if `key` is not greater than all keys.
   absl::StatusOr<bool> SeekEnd(std::string_view key);
+  // A short cut for SeekEnd() and Put(), where the last Put() left the writer in the last leaf and that
+  // has room. kNotHere says that the long way must be taken; it finds out of order what is.
+  enum class Appended { kDone, kNotHere };
+  Appended TryAppend(std::string_view key, const page::Payload& payload);
 
   // After a Seek to `key`: inserts the entry or replaces its payload. `key` and payload must not lie in
   // the tree's pages. Returns where the payload lies, for the caller to write in place.
@@ -147,7 +150,7 @@ class TreeWriter {
   page::TreeRoot* root_;
   std::array<Step, page::kMaxHeight> path_{};  // by level, the leaf's at 0
   bool exact_ = false;                       // the last Seek's
-  // The path is writable and leads to the last leaf.
+  // The path is writable and leads to the last leaf, which is not empty.
   bool at_end_ = false;
   // Reused from call to call.
   std::vector<page::LeafEntry> leaf_entries_;

@@ -250,7 +250,8 @@ TEST(TreeWriterErrorsTest, AFullDiskIsAStatus) {
       TreeWriter writer(&tree.pages(), &tree.arena(), &tree.root());
       status = writer.Seek(key).status();
       if (!status.ok()) break;
-      const auto payload = encoder.Encode(tree.pages(), key.size(), RandomValue(random), 0);
+      const std::string value = RandomValue(random);
+      const auto payload = encoder.Encode(tree.pages(), key.size(), value, 0);
       status = payload.status();
       if (status.ok()) status = writer.Put(key, *payload).status();
     }

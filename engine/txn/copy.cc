@@ -53,7 +53,7 @@ class Copier {
       ESPALIER_ASSIGN_OR_RETURN(const std::string_view value,
                                 tree::DecodeValue(from_.reader(), cursor.payload(), values));
       ESPALIER_RETURN_IF_ERROR(
-          part->Put(*target, key, value, WriteState::PutMode::kAppend).status());
+          part->Append(*target, key, value));
       part_bytes += key.size() + value.size();
       if (part_bytes >= kPartBytes) {
         ESPALIER_RETURN_IF_ERROR(part->Commit().status());

@@ -45,6 +45,7 @@ void WriteState::Leave() {
 }
 
 absl::Status WriteState::CheckHealthy() const {
+  if (IsHealthy()) [[likely]] return absl::OkStatus();
   ESPALIER_RETURN_IF_ERROR(failure_);
   if (pages_.source().faulted()) return pages_.source().FaultStatus();
   return absl::OkStatus();
@@ -58,17 +59,17 @@ absl::Status WriteState::Fail(absl::Status status) {
   return status;
 }
 
-std::string_view WriteState::Detach(std::string_view bytes, std::string& copy) const {
-  const auto contains = [&](const page::PageSource& source) {
-    return source.Contains(bytes.data(), bytes.size());
+// In the mapping of the version that the transaction started from, or in another that it outgrew.
+bool WriteState::IsMappedElsewhere(std::string_view bytes) const {
+  const auto contains = [&](const auto& source) {
+    return source->Contains(bytes.data(), bytes.size());
   };
   const auto& outgrown = engine_->outgrown_;
-  if (bytes.empty() ||
-      (!contains(pages_.source()) && !contains(*base_source_) &&
-       std::none_of(outgrown.begin(), outgrown.end(),
-                    [&](const auto& source) { return contains(*source); }))) {
-    return bytes;
-  }
+  return contains(base_source_) || std::any_of(outgrown.begin(), outgrown.end(), contains);
+}
+
+std::string_view WriteState::Detach(std::string_view bytes, std::string& copy) const {
+  if (!IsMapped(bytes)) return bytes;
   copy.assign(bytes);
   return copy;
 }
@@ -96,26 +97,46 @@ absl::StatusOr<bool> WriteState::Put(KeyspaceState& keyspace, std::string_view k
   std::string value_copy;
   key = Detach(key, key_copy);
   value = Detach(value, value_copy);
-  tree::TreeWriter& writer = WriterOf(keyspace);
-  if (mode == PutMode::kAppend) {
-    const absl::StatusOr<bool> at_end = writer.SeekEnd(key);
-    if (!at_end.ok()) return Fail(at_end.status());
-    if (!*at_end) {
-      return absl::InvalidArgumentError(
-          "the key to append is not greater than the last key of the keyspace");
-    }
-  } else {
-    const absl::StatusOr<tree::TreeWriter::Place> place = writer.Seek(key);
-    if (!place.ok()) return Fail(place.status());
-    if (place->exact && mode == PutMode::kOnlyIfAbsent) return false;
+  const absl::StatusOr<tree::TreeWriter::Place> place = WriterOf(keyspace).Seek(key);
+  if (!place.ok()) return Fail(place.status());
+  if (place->exact && mode == PutMode::kOnlyIfAbsent) return false;
+  ESPALIER_RETURN_IF_ERROR(PutAt(keyspace, key, value));
+  return true;
+}
+
+absl::Status WriteState::Append(KeyspaceState& keyspace, std::string_view key,
+                                std::string_view value) {
+  const uint32_t compress_from = keyspace.record.compress_from;
+  const bool plain = (compress_from == 0 || value.size() < compress_from) &&
+                     tree::FitsInline(key.size(), value.size(), pages_.page_bytes());
+  if (plain && IsHealthy() && !IsMapped(key) && !IsMapped(value) &&
+      WriterOf(keyspace).TryAppend(key, {value, false, false}) ==
+          tree::TreeWriter::Appended::kDone) [[likely]] {
+    Touch(keyspace);
+    return absl::OkStatus();
   }
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  std::string key_copy;
+  std::string value_copy;
+  key = Detach(key, key_copy);
+  value = Detach(value, value_copy);
+  const absl::StatusOr<bool> at_end = WriterOf(keyspace).SeekEnd(key);
+  if (!at_end.ok()) return Fail(at_end.status());
+  if (!*at_end) {
+    return absl::InvalidArgumentError(
+        "the key to append is not greater than the last key of the keyspace");
+  }
+  return PutAt(keyspace, key, value);
+}
+
+// Where the keyspace's writer stands.
+absl::Status WriteState::PutAt(KeyspaceState& keyspace, std::string_view key,
+                               std::string_view value) {
   const absl::StatusOr<page::Payload> payload =
       encoder_.Encode(pages_, key.size(), value, keyspace.record.compress_from);
   if (!payload.ok()) return Fail(payload.status());
   Touch(keyspace);
-  const absl::StatusOr<uint8_t*> put = writer.Put(key, *payload);
-  if (!put.ok()) return Fail(put.status());
-  return true;
+  return Fail(writer_.Put(key, *payload).status());
 }
 
 absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, std::string_view key,

@@ -26,10 +26,12 @@ class WriteState final : public TransactionState {
   WriteState(Engine* engine, const VersionState& base, Version version);
   ~WriteState() override;
 
-  enum class PutMode { kReplace, kOnlyIfAbsent, kAppend };
-  // True if the entry was put. kInvalidArgument if `kAppend` finds a key that is not less.
+  enum class PutMode { kReplace, kOnlyIfAbsent };
+  // True if the entry was put.
   absl::StatusOr<bool> Put(KeyspaceState& keyspace, std::string_view key, std::string_view value,
                            PutMode mode);
+  // kInvalidArgument if there is a key that is not less.
+  absl::Status Append(KeyspaceState& keyspace, std::string_view key, std::string_view value);
   absl::StatusOr<absl::Span<char>> Reserve(KeyspaceState& keyspace, std::string_view key,
                                            uint64_t value_bytes);
   // True if the key existed.
@@ -51,10 +53,18 @@ class WriteState final : public TransactionState {
 
   // The error that made the transaction unusable, if any; also a mapping that faulted.
   absl::Status CheckHealthy() const;
+  bool IsHealthy() const { return failure_.ok() && !pages_.source().faulted(); }
   // Notes an error after which trees may be half changed.
   absl::Status Fail(absl::Status status);
-  // A copy if the bytes lie in the mapping, whose pages are about to change.
+  // Whether the bytes lie in a mapping, whose pages are about to change; then Detach() makes a copy.
+  bool IsMapped(std::string_view bytes) const {
+    const page::PageSource& source = pages_.source();
+    return source.Contains(bytes.data(), bytes.size()) ||
+           (&source != base_source_.get() && IsMappedElsewhere(bytes));
+  }
+  bool IsMappedElsewhere(std::string_view bytes) const;
   std::string_view Detach(std::string_view bytes, std::string& copy) const;
+  absl::Status PutAt(KeyspaceState& keyspace, std::string_view key, std::string_view value);
   // Notes that the keyspace is about to change.
   void Touch(KeyspaceState& keyspace);
   absl::Status SealReserved();

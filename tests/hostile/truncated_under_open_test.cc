@@ -127,10 +127,12 @@ TEST_P(TruncatedTest, EachReadingCallFirst) {
       {"OpenKeyspace",
        [](const auto& txn, const auto&) { return txn.OpenKeyspace("wide").status(); }},
   };
-  for (const auto& [name, call] : calls) {
+  for (const auto& named_call : calls) {
+    const char* const name = named_call.first;
+    const Call& call = named_call.second;
     SCOPED_TRACE(name);
     ForEachCut([](Database&) {},
-               [&, call = call](Database& db, uint64_t cut) {
+               [&](Database& db, uint64_t cut) {
                  ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction txn, db.BeginRead());
                  const absl::Status status = call(txn, db.default_keyspace());
                  // Everything lies behind the fixed area.
