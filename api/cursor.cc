@@ -28,9 +28,7 @@ bool Cursor::SeekLowerBound(std::string_view key) {
 bool Cursor::SeekUpperBound(std::string_view key) {
   return state_ != nullptr && state_->SeekUpperBound(key);
 }
-bool Cursor::SeekExact(std::string_view key) {
-  return state_ != nullptr && state_->SeekExact(key);
-}
+bool Cursor::SeekExact(std::string_view key) { return state_ != nullptr && state_->SeekExact(key); }
 bool Cursor::SeekForPrev(std::string_view key) {
   return state_ != nullptr && state_->SeekForPrev(key);
 }
@@ -58,9 +56,7 @@ absl::Status WriteCursor::Put(std::string_view value) {
   return state_ == nullptr ? MovedFrom() : state_->Put(value);
 }
 
-absl::Status WriteCursor::Delete() {
-  return state_ == nullptr ? MovedFrom() : state_->Delete();
-}
+absl::Status WriteCursor::Delete() { return state_ == nullptr ? MovedFrom() : state_->Delete(); }
 
 Scan::Scan(absl::StatusOr<Cursor> cursor, KeyRange range, Direction direction)
     : cursor_(std::move(cursor)), range_(std::move(range)), direction_(direction) {}
@@ -71,8 +67,7 @@ bool Scan::Start() {
     return false;
   }
   if (direction_ == Direction::kForward) {
-    return Settle(range_.begin.empty() ? cursor_->First()
-                                       : cursor_->SeekLowerBound(range_.begin));
+    return Settle(range_.begin.empty() ? cursor_->First() : cursor_->SeekLowerBound(range_.begin));
   }
   if (!range_.end.has_value()) return Settle(cursor_->Last());
   // The last key before the end.

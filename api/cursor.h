@@ -28,8 +28,8 @@ class CursorState;
 // call then answers false and status() is kFailedPrecondition.
 //
 // The positioning calls return true when the cursor stands on an entry. On false it stands nowhere:
-// status() is OK when there simply is no such entry, kDataLoss when the way led over a damaged page,
-// kFailedPrecondition when the transaction has ended.
+// status() is OK when there simply is no such entry, kDataLoss when the way led over a damaged
+// page, kFailedPrecondition when the transaction has ended.
 class ESPALIER_EXPORT Cursor {
  public:
   Cursor(Cursor&&) noexcept;
@@ -60,9 +60,10 @@ class ESPALIER_EXPORT Cursor {
   // cursor moves or goes.
   std::string_view key() const;
 
-  // The current entry's value: a view into the mapping, valid until the transaction ends (in a write
-  // transaction: until it changes something). A value stored compressed is decompressed into memory of
-  // the cursor, and its view is valid until the next call of value(). kFailedPrecondition when the cursor stands nowhere, kDataLoss for a damaged large value.
+  // The current entry's value: a view into the mapping, valid until the transaction ends (in a
+  // write transaction: until it changes something). A value stored compressed is decompressed into
+  // memory of the cursor, and its view is valid until the next call of value(). kFailedPrecondition
+  // when the cursor stands nowhere, kDataLoss for a damaged large value.
   absl::StatusOr<std::string_view> value() const;
 
  protected:
@@ -74,7 +75,8 @@ class ESPALIER_EXPORT Cursor {
 
 // A cursor of a write transaction. Changes made through the transaction or another cursor keep its
 // position: it stands on the same key, or, if that key was deleted, Next() and Prev() go to the
-// neighbours that the key would have. Until then value(), Put() and Delete() give kFailedPrecondition.
+// neighbours that the key would have. Until then value(), Put() and Delete() give
+// kFailedPrecondition.
 class ESPALIER_EXPORT WriteCursor : public Cursor {
  public:
   // Replaces the value of the current entry; the cursor stays on it.

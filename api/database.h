@@ -58,8 +58,8 @@ class ESPALIER_EXPORT Database {
   // handle until the last of them ends; the closing checkpoint is then not taken.
   ~Database();
 
-  // Takes a checkpoint, gives the free tail of the file back and closes it. kFailedPrecondition while
-  // transactions are open: the database then stays open. After any other error it is closed.
+  // Takes a checkpoint, gives the free tail of the file back and closes it. kFailedPrecondition
+  // while transactions are open: the database then stays open. After any other error it is closed.
   absl::Status Close();
 
   // Begins a transaction on the newest committed version. Wait-free.

@@ -11,9 +11,9 @@
 
 namespace espalier {
 
-// Cheap value; valid as long as its Database is open, from any thread and in any transaction of that
-// database that can see the keyspace. In another database's transaction it gives kInvalidArgument,
-// after the keyspace was dropped kNotFound. It survives a rename.
+// Cheap value; valid as long as its Database is open, from any thread and in any transaction of
+// that database that can see the keyspace. In another database's transaction it gives
+// kInvalidArgument, after the keyspace was dropped kNotFound. It survives a rename.
 class Keyspace {
  public:
   // Refers to no keyspace; every call with it gives kInvalidArgument.
@@ -37,7 +37,9 @@ struct KeyRange {
   std::optional<std::string> end;
 
   static KeyRange All() { return KeyRange{}; }
-  static KeyRange From(std::string_view begin) { return KeyRange{std::string(begin), std::nullopt}; }
+  static KeyRange From(std::string_view begin) {
+    return KeyRange{std::string(begin), std::nullopt};
+  }
   static KeyRange Between(std::string_view begin, std::string_view end) {
     return KeyRange{std::string(begin), std::string(end)};
   }

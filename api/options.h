@@ -25,8 +25,8 @@ struct Options {
   bool verify_checksums = true;
 
   // Read through a mapping of its own that is write-protected, so that a stray store of the program
-  // through a view cannot reach the file. Costs a second set of page tables and one more minor fault
-  // for each page that is both written and read.
+  // through a view cannot reach the file. Costs a second set of page tables and one more minor
+  // fault for each page that is both written and read.
   bool protect_from_stray_stores = false;
 
   // Address space reserved for the mapping, in bytes; 0 lets the engine choose (1 TiB, less where

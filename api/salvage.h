@@ -14,11 +14,11 @@
 namespace espalier {
 
 struct SalvageReport {
-  uint64_t pages = 0;            // in the file
-  uint64_t leaf_pages = 0;       // valid leaves whose entries were delivered
-  uint64_t damaged_pages = 0;    // pages that a valid page or slot refers to and that do not validate
-  uint64_t entries = 0;          // delivered
-  uint64_t lost_values = 0;      // entries whose large value does not validate: not delivered
+  uint64_t pages = 0;          // in the file
+  uint64_t leaf_pages = 0;     // valid leaves whose entries were delivered
+  uint64_t damaged_pages = 0;  // pages that a valid page or slot refers to and that do not validate
+  uint64_t entries = 0;        // delivered
+  uint64_t lost_values = 0;    // entries whose large value does not validate: not delivered
 };
 
 // `keyspace` is the name where the leaf was reached through its keyspace's tree, and
@@ -29,7 +29,8 @@ using SalvageSink = std::function<absl::Status(std::string_view keyspace, std::s
 
 // Delivers the entries of every valid leaf. Works without a superblock or checkpoint slot. Writes
 // nothing. kNotFound, kPermissionDenied, kUnavailable as Database::Open; the sink's own errors.
-ESPALIER_EXPORT absl::StatusOr<SalvageReport> Salvage(const std::string& path, const SalvageSink& sink);
+ESPALIER_EXPORT absl::StatusOr<SalvageReport> Salvage(const std::string& path,
+                                                      const SalvageSink& sink);
 
 }  // namespace espalier
 

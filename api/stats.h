@@ -11,20 +11,20 @@
 namespace espalier {
 
 struct ReaderStats {
-  uint64_t version = 0;               // the version that it reads
-  std::chrono::milliseconds age{0};   // since it began
-  uint64_t pinned_bytes = 0;          // in pages that newer versions freed and it is the newest to see
+  uint64_t version = 0;              // the version that it reads
+  std::chrono::milliseconds age{0};  // since it began
+  uint64_t pinned_bytes = 0;  // in pages that newer versions freed and it is the newest to see
 };
 
-// While a write transaction is open, the figures of the space are those of the last call without one (or
-// of the opening).
+// While a write transaction is open, the figures of the space are those of the last call without
+// one (or of the opening).
 struct Stats {
   uint64_t page_size_bytes = 0;
   uint64_t file_bytes = 0;
   uint64_t newest_version = 0;
-  uint64_t checkpoint_version = 0;    // the newest durable version
+  uint64_t checkpoint_version = 0;  // the newest durable version
   uint64_t keyspaces = 0;
-  uint64_t entries = 0;               // in all keyspaces
+  uint64_t entries = 0;  // in all keyspaces
 
   // Every page of the file is reachable from the newest version, waiting for an older version's
   // readers or for a checkpoint, free, or reserved (superblock and checkpoint slots).
@@ -34,29 +34,30 @@ struct Stats {
   uint64_t free_pages = 0;
   uint64_t reserved_pages = 0;
 
-  uint64_t commits = 0;               // since the database was opened
+  uint64_t commits = 0;  // since the database was opened
   uint64_t checkpoints = 0;
-  uint64_t mapped_bytes = 0;          // address space of the current mapping
-  std::vector<ReaderStats> readers;   // oldest version first
+  uint64_t mapped_bytes = 0;         // address space of the current mapping
+  std::vector<ReaderStats> readers;  // oldest version first
 };
 
 struct VerifyReport {
-  uint64_t pages = 0;                 // in the file
+  uint64_t pages = 0;  // in the file
   uint64_t leaf_pages = 0;
   uint64_t inner_pages = 0;
   uint64_t large_value_pages = 0;
   uint64_t space_map_pages = 0;
   uint64_t free_pages = 0;
   uint64_t waiting_pages = 0;
-  uint64_t entries = 0;               // in all keyspaces
-  uint64_t used_bytes = 0;            // bytes in use within leaf and inner pages
+  uint64_t entries = 0;     // in all keyspaces
+  uint64_t used_bytes = 0;  // bytes in use within leaf and inner pages
   // One line for each fault found, page numbers included (at most 1,000). Empty: the file is sound.
   std::vector<std::string> problems;
 
   bool ok() const { return problems.empty(); }
 };
 
-// How far a long operation is; both in the operation's own unit (pages for Verify, entries otherwise).
+// How far a long operation is; both in the operation's own unit (pages for Verify, entries
+// otherwise).
 struct Progress {
   uint64_t done = 0;
   uint64_t total = 0;

@@ -24,7 +24,8 @@ absl::Status Transaction::CheckOpen() const {
 absl::StatusOr<KeyspaceState*> Transaction::Resolve(const Keyspace& keyspace) const {
   if (state_ != nullptr) [[likely]] {
     KeyspaceState* const recent = state_->FindRecent(keyspace.database_, keyspace.id_);
-    if (recent != nullptr) [[likely]] return recent;
+    if (recent != nullptr) [[likely]]
+      return recent;
   }
   ESPALIER_RETURN_IF_ERROR(CheckOpen());
   if (keyspace.database_ != state_->database()) {
@@ -39,7 +40,8 @@ absl::StatusOr<std::string_view> Transaction::Get(const Keyspace& keyspace,
                                                   std::string_view key) const {
   if (state_ != nullptr) [[likely]] {
     const KeyspaceState* const recent = state_->FindRecent(keyspace.database_, keyspace.id_);
-    if (recent != nullptr && state_->IsGoodKey(key)) [[likely]] return state_->Get(*recent, key);
+    if (recent != nullptr && state_->IsGoodKey(key)) [[likely]]
+      return state_->Get(*recent, key);
   }
   ESPALIER_ASSIGN_OR_RETURN(KeyspaceState* const found, Resolve(keyspace));
   ESPALIER_RETURN_IF_ERROR(state_->CheckKey(key));
@@ -79,8 +81,7 @@ absl::StatusOr<uint64_t> Transaction::Count(const Keyspace& keyspace) const {
   return found->record.root.entries;
 }
 
-absl::StatusOr<uint64_t> Transaction::Count(const Keyspace& keyspace,
-                                            const KeyRange& range) const {
+absl::StatusOr<uint64_t> Transaction::Count(const Keyspace& keyspace, const KeyRange& range) const {
   ESPALIER_ASSIGN_OR_RETURN(const KeyspaceState* const found, Resolve(keyspace));
   uint64_t before = 0;
   uint64_t up_to = found->record.root.entries;
@@ -103,8 +104,8 @@ absl::StatusOr<Cursor> Transaction::Select(const Keyspace& keyspace, uint64_t in
   auto cursor = std::make_unique<txn::CursorState>(state_, found);
   if (cursor->Select(index)) return Cursor(std::move(cursor));
   ESPALIER_RETURN_IF_ERROR(cursor->status());
-  return absl::OutOfRangeError(absl::StrCat("there is no entry ", index, "; the keyspace has ",
-                                            found->record.root.entries));
+  return absl::OutOfRangeError(
+      absl::StrCat("there is no entry ", index, "; the keyspace has ", found->record.root.entries));
 }
 
 absl::StatusOr<Cursor> Transaction::OpenCursor(const Keyspace& keyspace) const {
@@ -181,9 +182,7 @@ WriteTransaction& WriteTransaction::operator=(WriteTransaction&& other) noexcept
 
 WriteTransaction::~WriteTransaction() { Rollback(); }
 
-WriteState* WriteTransaction::write_state() const {
-  return static_cast<WriteState*>(state_.get());
-}
+WriteState* WriteTransaction::write_state() const { return static_cast<WriteState*>(state_.get()); }
 
 absl::Status WriteTransaction::Put(const Keyspace& keyspace, std::string_view key,
                                    std::string_view value) {
@@ -278,8 +277,7 @@ absl::Status WriteTransaction::DropKeyspace(const Keyspace& keyspace) {
   return write_state()->DropKeyspace(*found);
 }
 
-absl::Status WriteTransaction::RenameKeyspace(const Keyspace& keyspace,
-                                              std::string_view new_name) {
+absl::Status WriteTransaction::RenameKeyspace(const Keyspace& keyspace, std::string_view new_name) {
   ESPALIER_ASSIGN_OR_RETURN(KeyspaceState* const found, Resolve(keyspace));
   return write_state()->RenameKeyspace(*found, new_name);
 }

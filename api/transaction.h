@@ -1,9 +1,10 @@
 // Transactions: a ReadTransaction sees one version of the whole database for as long as it lives; a
 // WriteTransaction makes the next version, all of it or nothing.
 //
-// Both are RAII handles: dropping one ends it, and a write transaction that was not committed leaves
-// no trace. They may move between threads but are used by one thread at a time. Any call on a
-// transaction that has ended, or in a fork child, gives kFailedPrecondition. Errors common to all calls:
+// Both are RAII handles: dropping one ends it, and a write transaction that was not committed
+// leaves no trace. They may move between threads but are used by one thread at a time. Any call on
+// a transaction that has ended, or in a fork child, gives kFailedPrecondition. Errors common to all
+// calls:
 //   kInvalidArgument     empty or oversized key, handle of another database
 //   kNotFound            no such key, or the keyspace does not exist in this version
 //   kDataLoss            a page that the call needed is damaged, or the file lost its tail
@@ -62,8 +63,8 @@ class ESPALIER_EXPORT Transaction {
 
   // Get() for many keys at once: values[i] is the value of keys[i], or absent. The lookups are
   // interleaved, which hides memory latency: several times the speed of single calls from a batch
-  // of about 16 keys on, in any order. `values` must be as long as `keys`. On an error the content of
-  // `values` is unspecified.
+  // of about 16 keys on, in any order. `values` must be as long as `keys`. On an error the content
+  // of `values` is unspecified.
   absl::Status MultiGet(const Keyspace& keyspace, absl::Span<const std::string_view> keys,
                         absl::Span<std::optional<std::string_view>> values) const;
 
@@ -74,8 +75,8 @@ class ESPALIER_EXPORT Transaction {
   // The number of entries whose key is less than `key` (which need not exist), O(log n).
   absl::StatusOr<uint64_t> Rank(const Keyspace& keyspace, std::string_view key) const;
 
-  // A cursor that stands on the entry with `index` entries before it, O(log n). kOutOfRange when the
-  // keyspace has no more than `index` entries.
+  // A cursor that stands on the entry with `index` entries before it, O(log n). kOutOfRange when
+  // the keyspace has no more than `index` entries.
   absl::StatusOr<Cursor> Select(const Keyspace& keyspace, uint64_t index) const;
 
   // A cursor that stands nowhere yet.
@@ -128,10 +129,10 @@ struct CommitToken {
   uint64_t version = 0;
 };
 
-// The only writer while it lives. An error of a single call (a bad key, a key that is absent) leaves
-// the transaction usable; an error that could have left a change half done (kResourceExhausted: the
-// disk is full; kDataLoss) makes it refuse further changes and Commit() with that error, and dropping
-// it restores the state before it.
+// The only writer while it lives. An error of a single call (a bad key, a key that is absent)
+// leaves the transaction usable; an error that could have left a change half done
+// (kResourceExhausted: the disk is full; kDataLoss) makes it refuse further changes and Commit()
+// with that error, and dropping it restores the state before it.
 class ESPALIER_EXPORT WriteTransaction : public Transaction {
  public:
   WriteTransaction(WriteTransaction&&) noexcept;
@@ -145,14 +146,15 @@ class ESPALIER_EXPORT WriteTransaction : public Transaction {
   absl::StatusOr<bool> PutIfAbsent(const Keyspace& keyspace, std::string_view key,
                                    std::string_view value);
 
-  // Makes the value of `key` `desired` (absent: deletes it) if it is `expected` (absent: if there is
-  // no such key); false and no change otherwise.
+  // Makes the value of `key` `desired` (absent: deletes it) if it is `expected` (absent: if there
+  // is no such key); false and no change otherwise.
   absl::StatusOr<bool> CompareAndSwap(const Keyspace& keyspace, std::string_view key,
                                       std::optional<std::string_view> expected,
                                       std::optional<std::string_view> desired);
 
   // Inserts or replaces with a value of `size_bytes` bytes that the caller writes into the returned
-  // span, before the next call on this transaction. Never compressed. The bytes start out unspecified.
+  // span, before the next call on this transaction. Never compressed. The bytes start out
+  // unspecified.
   absl::StatusOr<absl::Span<char>> Reserve(const Keyspace& keyspace, std::string_view key,
                                            uint64_t size_bytes);
 
@@ -170,11 +172,12 @@ class ESPALIER_EXPORT WriteTransaction : public Transaction {
   absl::StatusOr<WriteCursor> OpenWriteCursor(const Keyspace& keyspace);
 
   // kAlreadyExists when the name is taken; names have 1 to 500 bytes.
-  absl::StatusOr<Keyspace> CreateKeyspace(std::string_view name, const KeyspaceOptions& options = {});
+  absl::StatusOr<Keyspace> CreateKeyspace(std::string_view name,
+                                          const KeyspaceOptions& options = {});
   absl::StatusOr<Keyspace> OpenOrCreateKeyspace(std::string_view name,
                                                 const KeyspaceOptions& options = {});
-  // Drops the keyspace with all its entries in O(log n); its pages are freed by later transactions, a
-  // bounded number each. The default keyspace cannot be dropped (kInvalidArgument).
+  // Drops the keyspace with all its entries in O(log n); its pages are freed by later transactions,
+  // a bounded number each. The default keyspace cannot be dropped (kInvalidArgument).
   absl::Status DropKeyspace(const Keyspace& keyspace);
   // kAlreadyExists when `new_name` is taken. Handles of the keyspace stay valid.
   absl::Status RenameKeyspace(const Keyspace& keyspace, std::string_view new_name);

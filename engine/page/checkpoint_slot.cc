@@ -56,9 +56,9 @@ std::optional<CheckpointSlot> CheckpointSlot::Decode(std::span<const uint8_t> by
   slot.log_position = LoadLE64(at + 104);
   slot.log_chain_value = LoadLE64(at + 112);
   slot.next_keyspace_id = LoadLE64(at + 120);
-  // Both count up from here and must not overflow; the highest versions are marks of the reader table.
-  if (slot.version.value == 0 || slot.version.value > kMaxVersion ||
-      slot.sequence > kMaxVersion) {
+  // Both count up from here and must not overflow; the highest versions are marks of the reader
+  // table.
+  if (slot.version.value == 0 || slot.version.value > kMaxVersion || slot.sequence > kMaxVersion) {
     return std::nullopt;
   }
   if (slot.page_count > kMaxPageNumber || slot.catalogue.height > kMaxHeight ||

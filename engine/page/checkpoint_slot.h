@@ -1,5 +1,5 @@
-// A checkpoint slot says where the newest durable version begins. There are two, written in turn, each
-// only after everything that it refers to is durable (INV-4).
+// A checkpoint slot says where the newest durable version begins. There are two, written in turn,
+// each only after everything that it refers to is durable (INV-4).
 //
 //   offset  bytes  field
 //        0      8  checksum: XXH3-64 of the other 248 bytes, seeded with the slot's index

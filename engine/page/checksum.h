@@ -1,5 +1,5 @@
-// The checksum of a page: XXH3-64 (Yann Collet, xxHash) of everything behind the checksum field, seeded
-// with the page's number, so that a page written to the wrong place does not validate there.
+// The checksum of a page: XXH3-64 (Yann Collet, xxHash) of everything behind the checksum field,
+// seeded with the page's number, so that a page written to the wrong place does not validate there.
 #ifndef ESPALIER_ENGINE_PAGE_CHECKSUM_H_
 #define ESPALIER_ENGINE_PAGE_CHECKSUM_H_
 

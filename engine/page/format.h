@@ -115,9 +115,9 @@ static_assert(sizeof(ChildRef) == 8);
 
 // The root of a tree, as the catalogue and the checkpoint slots record it.
 struct TreeRoot {
-  ChildRef ref;           // null: the tree is empty
-  uint64_t entries = 0;   // in the whole tree
-  uint32_t height = 0;    // levels; 0 when empty, 1 when the root is a leaf
+  ChildRef ref;          // null: the tree is empty
+  uint64_t entries = 0;  // in the whole tree
+  uint32_t height = 0;   // levels; 0 when empty, 1 when the root is a leaf
 
   friend bool operator==(const TreeRoot&, const TreeRoot&) = default;
 };

@@ -39,8 +39,8 @@ bool InnerEditor::Insert(uint32_t index, std::string_view separator, ChildRef ch
       kHeaderBytes + header.prefix_length + Inner::kEntryArrayBytes * (entries + 1);
   if (arrays_end + header.heap_used + record_bytes > page_bytes_) return false;
 
-  // Open a place in each array, the last array first: everything from the place on moves by the widths
-  // of the arrays up to and including its own, what is before it by those before its own.
+  // Open a place in each array, the last array first: everything from the place on moves by the
+  // widths of the arrays up to and including its own, what is before it by those before its own.
   uint8_t* const arrays = page_ + kHeaderBytes + header.prefix_length;
   for (size_t array = kArrayWidths.size(); array-- > 0;) {
     uint32_t widths_before = 0;
@@ -75,7 +75,8 @@ void InnerEditor::Remove(uint32_t index) {
   const uint32_t entries = header.entry_count;
   if (index >= entries) return;
   if (entries > 1) {
-    // The first child never has a separator: when it goes, so does that of the child which is first then.
+    // The first child never has a separator: when it goes, so does that of the child which is first
+    // then.
     const uint32_t separator = index == 0 ? 1 : index;
     header.heap_dead =
         static_cast<uint16_t>(header.heap_dead + InnerRecordBytes(node.SuffixLength(separator)));

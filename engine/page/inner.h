@@ -1,12 +1,12 @@
-// An inner node: for each child the smallest key that may be below it, a reference, and the number of
-// entries below it, which makes the tree a counted one.
+// An inner node: for each child the smallest key that may be below it, a reference, and the number
+// of entries below it, which makes the tree a counted one.
 //
 //   header | prefix | heads: 4 bytes each | child references: 8 each | counts: 8 each |
 //   slots: 2 bytes each | free | heap of separator records
 //
-// The separator of the first child is "minus infinity" and stored as an empty one. A separator whose
-// suffix has at most four bytes lives in its head alone, and its slot holds the suffix's length, which
-// cannot be mistaken for an offset. Otherwise the slot is the offset of a record:
+// The separator of the first child is "minus infinity" and stored as an empty one. A separator
+// whose suffix has at most four bytes lives in its head alone, and its slot holds the suffix's
+// length, which cannot be mistaken for an offset. Otherwise the slot is the offset of a record:
 //
 //   bytes  field
 //       2  length of the suffix
@@ -60,8 +60,8 @@ class Inner {
     return slot_value <= kHeadBytes ? slot_value : LoadLE16(page_ + slot_value);
   }
 
-  // Writes the separator of child `index` to `out`, which has room for it and four bytes more; returns
-  // its length: 0 for the first child.
+  // Writes the separator of child `index` to `out`, which has room for it and four bytes more;
+  // returns its length: 0 for the first child.
   uint32_t CopySeparator(uint32_t index, char* out) const {
     if (index == 0) return 0;
     const uint32_t prefix_bytes_count = prefix_length();

@@ -1,6 +1,6 @@
-// How the keys of a node are found: the node's prefix is compared once, then the first four bytes of
-// each remaining suffix, its head, are searched in a dense array that touches few cache lines; only
-// equal heads lead to the records. (Heads: "B-Trees Are Back", SIGMOD 2025; prefix truncation:
+// How the keys of a node are found: the node's prefix is compared once, then the first four bytes
+// of each remaining suffix, its head, are searched in a dense array that touches few cache lines;
+// only equal heads lead to the records. (Heads: "B-Trees Are Back", SIGMOD 2025; prefix truncation:
 // Bayer and Unterauer, 1977.)
 //
 // A head is the number that the four bytes make in big-endian order, short suffixes padded with
@@ -63,7 +63,8 @@ inline uint32_t LowerBoundHeads(const uint8_t* heads, uint32_t count, uint32_t h
   return first + (LoadLE32(heads + 4 * size_t{first}) < head ? 1 : 0);
 }
 
-// <0, 0, >0 as `key` is before every key that starts with `prefix`, starts with it, or is after them.
+// <0, 0, >0 as `key` is before every key that starts with `prefix`, starts with it, or is after
+// them.
 inline int ComparePrefix(std::string_view key, const uint8_t* prefix, uint32_t length) {
   if (length == 0) return 0;
   if (key.empty()) return -1;
@@ -86,14 +87,15 @@ struct Position {
   bool exact;      // whether it is equal
 };
 
-// Finds `key` among the keys first..count-1 of `node`, which offers prefix_bytes(), prefix_length(),
-// heads(), and CompareSuffix(index, suffix): the order of the key at `index`, whose head equals the
-// suffix's, against it.
+// Finds `key` among the keys first..count-1 of `node`, which offers prefix_bytes(),
+// prefix_length(), heads(), and CompareSuffix(index, suffix): the order of the key at `index`,
+// whose head equals the suffix's, against it.
 template <typename Node>
 inline Position FindKey(const Node& node, std::string_view key, uint32_t first, uint32_t count) {
   const uint32_t prefix_length = node.prefix_length();
   const int prefix_order = ComparePrefix(key, node.prefix_bytes(), prefix_length);
-  if (prefix_order != 0) [[unlikely]] return {prefix_order < 0 ? first : count, false};
+  if (prefix_order != 0) [[unlikely]]
+    return {prefix_order < 0 ? first : count, false};
   const std::string_view suffix = key.substr(prefix_length);
   const uint32_t head = HeadOf(suffix);
   const uint8_t* heads = node.heads();
@@ -101,9 +103,9 @@ inline Position FindKey(const Node& node, std::string_view key, uint32_t first, 
   if (low == count || LoadLE32(heads + 4 * size_t{low}) != head) return {low, false};
   uint32_t high = low + 1;
   if (high < count && LoadLE32(heads + 4 * size_t{high}) == head) {
-    high = head == UINT32_MAX ? count
-                              : high + LowerBoundHeads(heads + 4 * size_t{high}, count - high,
-                                                       head + 1);
+    high = head == UINT32_MAX
+               ? count
+               : high + LowerBoundHeads(heads + 4 * size_t{high}, count - high, head + 1);
   }
   while (low < high) {
     const uint32_t middle = low + (high - low) / 2;

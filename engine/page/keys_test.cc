@@ -13,10 +13,23 @@ namespace {
 using std::string_view_literals::operator""sv;
 
 TEST(KeysTest, HeadsOrderAsTheirBytesDo) {
-  const std::vector<std::string_view> suffixes = {
-      ""sv,    "\0"sv,  "\0\0"sv,      "\0\0\0\1"sv, "a"sv,          "a\0"sv,
-      "ab"sv,  "abc"sv, "abcd"sv,      "abcde"sv,    "abce"sv,       "b"sv,
-      "\x7f"sv, "\x80"sv, "\xff\xff"sv, "\xff\xff\xff\xff"sv, "\xff\xff\xff\xff\xff"sv};
+  const std::vector<std::string_view> suffixes = {""sv,
+                                                  "\0"sv,
+                                                  "\0\0"sv,
+                                                  "\0\0\0\1"sv,
+                                                  "a"sv,
+                                                  "a\0"sv,
+                                                  "ab"sv,
+                                                  "abc"sv,
+                                                  "abcd"sv,
+                                                  "abcde"sv,
+                                                  "abce"sv,
+                                                  "b"sv,
+                                                  "\x7f"sv,
+                                                  "\x80"sv,
+                                                  "\xff\xff"sv,
+                                                  "\xff\xff\xff\xff"sv,
+                                                  "\xff\xff\xff\xff\xff"sv};
   for (const std::string_view a : suffixes) {
     for (const std::string_view b : suffixes) {
       // Heads decide where they differ; where they are equal, tails and lengths do.

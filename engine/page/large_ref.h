@@ -1,5 +1,5 @@
-// A value that is too large for its leaf lies in a run of consecutive pages without any header, so that a
-// view of it is one pointer. The leaf keeps a LargeRef:
+// A value that is too large for its leaf lies in a run of consecutive pages without any header, so
+// that a view of it is one pointer. The leaf keeps a LargeRef:
 //
 //   offset  bytes  field
 //        0      8  first page of the run (48 bits) | bit 63: LZ4-compressed
@@ -8,9 +8,10 @@
 //       24      8  birth: the version that wrote the run
 //       32      8  checksum of the stored bytes if they fit into one chunk of 64 KiB, otherwise 0
 //
-// A run of more than one chunk carries the XXH3-64 checksums of its chunks, 8 bytes each, behind the
-// stored bytes, from the next multiple of 8 on. Each is seeded with the first page, birth and index of the chunk,
-// so that a chunk of another value, or of an older one in the same place, does not validate.
+// A run of more than one chunk carries the XXH3-64 checksums of its chunks, 8 bytes each, behind
+// the stored bytes, from the next multiple of 8 on. Each is seeded with the first page, birth and
+// index of the chunk, so that a chunk of another value, or of an older one in the same place, does
+// not validate.
 #ifndef ESPALIER_ENGINE_PAGE_LARGE_REF_H_
 #define ESPALIER_ENGINE_PAGE_LARGE_REF_H_
 

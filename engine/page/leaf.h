@@ -8,10 +8,11 @@
 //       2  length of the key's suffix (15 bits) | bit 15: the value is LZ4-compressed
 //       2  length of the payload (15 bits)      | bit 15: the payload is a LargeRef
 //       -  tail: the suffix after its first four bytes
-//       -  payload: the value; or, compressed, its length (4 bytes) and the LZ4 block; or a LargeRef
+//       -  payload: the value; or, compressed, its length (4 bytes) and the LZ4 block; or a
+//       LargeRef
 //
-// The prefix is common to all keys of the leaf; it is chosen when the leaf is built, and an insertion
-// that does not share it rebuilds the leaf.
+// The prefix is common to all keys of the leaf; it is chosen when the leaf is built, and an
+// insertion that does not share it rebuilds the leaf.
 #ifndef ESPALIER_ENGINE_PAGE_LEAF_H_
 #define ESPALIER_ENGINE_PAGE_LEAF_H_
 
@@ -105,8 +106,8 @@ constexpr uint32_t LeafRecordBytes(uint32_t suffix_length, uint32_t payload_leng
   return Leaf::kRecordHeaderBytes + TailLength(suffix_length) + payload_length;
 }
 
-// Changes a leaf in place. The calls that may not fit answer false and leave the leaf as it was; the
-// caller then rebuilds or splits it. `index` is at most size().
+// Changes a leaf in place. The calls that may not fit answer false and leave the leaf as it was;
+// the caller then rebuilds or splits it. `index` is at most size().
 class LeafEditor {
  public:
   LeafEditor(uint8_t* page, uint32_t page_bytes) : page_(page), page_bytes_(page_bytes) {}

@@ -8,9 +8,8 @@ namespace {
 
 // The list is sorted, so what the first and the last key share all of them share.
 uint32_t PrefixOf(absl::Span<const LeafEntry> entries) {
-  return entries.size() < 2
-             ? (entries.empty() ? 0 : static_cast<uint32_t>(entries[0].key.size()))
-             : CommonPrefixLength(entries.front().key, entries.back().key);
+  return entries.size() < 2 ? (entries.empty() ? 0 : static_cast<uint32_t>(entries[0].key.size()))
+                            : CommonPrefixLength(entries.front().key, entries.back().key);
 }
 
 uint32_t PrefixOf(absl::Span<const InnerEntry> entries) {
@@ -18,7 +17,8 @@ uint32_t PrefixOf(absl::Span<const InnerEntry> entries) {
   return CommonPrefixLength(entries[1].separator, entries.back().separator);
 }
 
-// What the page of a damaged file holds need not be sorted; a key then may be shorter than the prefix.
+// What the page of a damaged file holds need not be sorted; a key then may be shorter than the
+// prefix.
 std::string_view SuffixOf(std::string_view key, uint32_t prefix_length) {
   return key.substr(std::min<size_t>(prefix_length, key.size()));
 }
@@ -87,7 +87,8 @@ uint32_t ChooseCut(absl::Span<const EntryType> entries, uint32_t page_bytes) {
       }
     }
   }
-  // Entries of very unequal size, or one that breaks a long prefix: go outward until both parts fit.
+  // Entries of very unequal size, or one that breaks a long prefix: go outward until both parts
+  // fit.
   for (uint32_t distance = window + 1; best == 0 && distance < count; ++distance) {
     for (const uint32_t cut : {even - std::min(distance, even), even + distance}) {
       if (cut > 0 && cut < count && best == 0 && fits(cut)) best = cut;
@@ -144,8 +145,7 @@ void TakeApart(const Inner& node, Arena& arena, std::vector<InnerEntry>& entries
   const uint32_t count = node.size();
   entries.reserve(entries.size() + count + 1);
   for (uint32_t i = 0; i < count; ++i) {
-    char* const key =
-        arena.Allocate(node.prefix_length() + node.SuffixLength(i) + kHeadBytes);
+    char* const key = arena.Allocate(node.prefix_length() + node.SuffixLength(i) + kHeadBytes);
     entries.push_back({{key, node.CopySeparator(i, key)}, node.child(i), node.count(i)});
   }
 }

@@ -1,6 +1,6 @@
-// Builds leaves and inner nodes from lists of entries, and takes nodes apart into such lists: how a node
-// is rebuilt, split, merged and packed. The lists hold whole keys, so nothing in them depends on the
-// prefix of the page that they came from.
+// Builds leaves and inner nodes from lists of entries, and takes nodes apart into such lists: how a
+// node is rebuilt, split, merged and packed. The lists hold whole keys, so nothing in them depends
+// on the prefix of the page that they came from.
 #ifndef ESPALIER_ENGINE_PAGE_NODE_BUILDER_H_
 #define ESPALIER_ENGINE_PAGE_NODE_BUILDER_H_
 
@@ -43,8 +43,8 @@ class Arena {
   size_t used_ = 0;   // of that block
 };
 
-// Appends the node's entries to the list. Keys are copied to the arena, payloads too if `copy_payloads`
-// (needed when the page is about to be written to).
+// Appends the node's entries to the list. Keys are copied to the arena, payloads too if
+// `copy_payloads` (needed when the page is about to be written to).
 void TakeApart(const Leaf& leaf, bool copy_payloads, Arena& arena, std::vector<LeafEntry>& entries);
 void TakeApart(const Inner& node, Arena& arena, std::vector<InnerEntry>& entries);
 
@@ -52,14 +52,14 @@ void TakeApart(const Inner& node, Arena& arena, std::vector<InnerEntry>& entries
 uint32_t LeafBytes(absl::Span<const LeafEntry> entries);
 uint32_t InnerBytes(absl::Span<const InnerEntry> entries);
 
-// Overwrites entries, heap and prefix of `page`, and the header fields that describe them; checksum,
-// identity and birth stay. The entries must fit and must not lie in `page`.
+// Overwrites entries, heap and prefix of `page`, and the header fields that describe them;
+// checksum, identity and birth stay. The entries must fit and must not lie in `page`.
 void BuildLeaf(absl::Span<const LeafEntry> entries, uint8_t* page, uint32_t page_bytes);
 void BuildInner(absl::Span<const InnerEntry> entries, uint8_t* page, uint32_t page_bytes);
 
-// Where to cut a list that does not fit into one page: the number of entries that go to the left page.
-// Both parts fit, if each entry takes at most half a page and all but one came from one page. Of the
-// cuts that are about as even, the one with the shortest separator is taken.
+// Where to cut a list that does not fit into one page: the number of entries that go to the left
+// page. Both parts fit, if each entry takes at most half a page and all but one came from one page.
+// Of the cuts that are about as even, the one with the shortest separator is taken.
 uint32_t ChooseLeafCut(absl::Span<const LeafEntry> entries, uint32_t page_bytes);
 uint32_t ChooseInnerCut(absl::Span<const InnerEntry> entries, uint32_t page_bytes);
 

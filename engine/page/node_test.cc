@@ -1,5 +1,5 @@
-// Leaves and inner nodes: built, changed in place, taken apart, against sorted maps. Every page that any of
-// this makes must be sound by validate.h, or reopening the file would refuse it.
+// Leaves and inner nodes: built, changed in place, taken apart, against sorted maps. Every page
+// that any of this makes must be sound by validate.h, or reopening the file would refuse it.
 
 #include <algorithm>
 #include <cstdint>
@@ -69,10 +69,14 @@ std::string SeparatorAt(const Inner& node, uint32_t index) {
 
 // Keys that share prefixes, heads, and whole other keys.
 std::string RandomKey(Random& random) {
-  static constexpr const char* kStems[] = {"", "a", "ab", "abcd", "abcdefgh", "the same long stem "};
+  static constexpr const char* kStems[] = {"",     "a",        "ab",
+                                           "abcd", "abcdefgh", "the same long stem "};
   std::string key = kStems[random() % std::size(kStems)];
   const uint64_t more = random() % 8;
-  for (uint64_t i = 0; i < more; ++i) key += "\x00\x01" "ab\xff"[random() % 5];
+  for (uint64_t i = 0; i < more; ++i)
+    key +=
+        "\x00\x01"
+        "ab\xff"[random() % 5];
   if (key.empty()) key = "k";
   return key;
 }
@@ -230,8 +234,8 @@ void ExpectInner(TestPage& page, const InnerModel& model) {
     EXPECT_EQ(node.count(index), child.count);
     EXPECT_EQ(node.FindChild(separator), index);
     EXPECT_EQ(node.FindChild(separator + std::string(1, '\0')),
-              static_cast<uint32_t>(
-                  std::distance(model.begin(), model.upper_bound(separator + std::string(1, '\0')))) -
+              static_cast<uint32_t>(std::distance(
+                  model.begin(), model.upper_bound(separator + std::string(1, '\0')))) -
                   1);
     ++index;
   }
@@ -249,7 +253,8 @@ TEST_P(NodeTest, InnerChangedAtRandom) {
       InnerEditor editor(page.bytes(), page.size());
       const Inner node(page.bytes());
       const uint32_t child = node.FindChild(key);
-      ASSERT_EQ(child, static_cast<uint32_t>(std::distance(model.begin(), model.upper_bound(key))) - 1);
+      ASSERT_EQ(child,
+                static_cast<uint32_t>(std::distance(model.begin(), model.upper_bound(key))) - 1);
       const bool exists = model.contains(key);
       switch (random_() % 6) {
         case 0:
@@ -314,8 +319,8 @@ TEST_P(NodeTest, InnerWithOneChildLeadsEverywhereToIt) {
   }
 }
 
-// Both halves of a cut fit, for entries of at most half a page, and the separator is as short as can be
-// without making them very uneven.
+// Both halves of a cut fit, for entries of at most half a page, and the separator is as short as
+// can be without making them very uneven.
 TEST_P(NodeTest, LeafCuts) {
   for (int round = 0; round < 200; ++round) {
     LeafModel model;
@@ -365,8 +370,8 @@ TEST_P(NodeTest, InnerCuts) {
   }
 }
 
-// Whatever one byte of a sound page becomes, the page is either refused or can be read without going
-// astray. (ASan and the page's neighbours watch.)
+// Whatever one byte of a sound page becomes, the page is either refused or can be read without
+// going astray. (ASan and the page's neighbours watch.)
 TEST_P(NodeTest, ValidationBoundsEveryByte) {
   LeafModel model;
   InnerModel children = {{"", {1, 1}}};

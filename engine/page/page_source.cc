@@ -11,7 +11,8 @@
 namespace espalier::page {
 namespace {
 
-// A record of a page that a fault turned to zeros half-way can reach at most this far past the page.
+// A record of a page that a fault turned to zeros half-way can reach at most this far past the
+// page.
 constexpr uint64_t kGuardBytes = uint64_t{256} << 10;
 
 }  // namespace
@@ -38,8 +39,8 @@ PageSource::PageSource(std::unique_ptr<os::Mapping> mapping, uint32_t page_bytes
       write_base_(mapping_->write_base()),
       page_bytes_(page_bytes),
       page_shift_(static_cast<uint32_t>(std::countr_zero(page_bytes))),
-      capacity_pages_((mapping_->capacity_bytes() - std::min<uint64_t>(mapping_->capacity_bytes(),
-                                                                      kGuardBytes)) >>
+      capacity_pages_((mapping_->capacity_bytes() -
+                       std::min<uint64_t>(mapping_->capacity_bytes(), kGuardBytes)) >>
                       page_shift_),
       verify_checksums_(verify_checksums),
       path_(std::move(path)),
@@ -64,7 +65,8 @@ absl::Status PageSource::FaultStatus() const {
 
 absl::Status PageSource::DataLoss(std::string_view what) const {
   if (faulted()) return FaultStatus();
-  return absl::DataLossError(absl::StrCat(path_, ": ", absl::string_view(what.data(), what.size())));
+  return absl::DataLossError(
+      absl::StrCat(path_, ": ", absl::string_view(what.data(), what.size())));
 }
 
 absl::Status PageReader::Explain(ChildRef ref, Kind kind, uint32_t level) const {
@@ -104,9 +106,9 @@ absl::Status PageReader::CheckBounds(const LargeRef& ref) const {
       ref.first_page.value >= page_limit_ ||
       ref.RunPages(source_->page_bytes()) > page_limit_ - ref.first_page.value ||
       ref.birth > version_) {
-    return source_->DataLoss(
-        absl::StrCat("the reference to a large value at page ", ref.first_page.value, " of ",
-                     ref.stored_bytes, " bytes, birth ", ref.birth.value, ", is out of bounds"));
+    return source_->DataLoss(absl::StrCat("the reference to a large value at page ",
+                                          ref.first_page.value, " of ", ref.stored_bytes,
+                                          " bytes, birth ", ref.birth.value, ", is out of bounds"));
   }
   return absl::OkStatus();
 }
@@ -134,8 +136,8 @@ absl::StatusOr<std::string_view> PageReader::ReadLarge(const LargeRef& ref, uint
     const uint64_t expected =
         ref.ChunkCount() == 1 ? ref.checksum : LoadLE64(run + ref.ChecksumsOffset() + 8 * chunk);
     if (source_->verify_checksums() && LargeChunkChecksum(ref, run, chunk) != expected) {
-      return source_->DataLoss(absl::StrCat("page ", page, ": checksum mismatch in chunk ", chunk,
-                                            " of a large value"));
+      return source_->DataLoss(
+          absl::StrCat("page ", page, ": checksum mismatch in chunk ", chunk, " of a large value"));
     }
     if (source_->faulted()) return source_->FaultStatus();
     source_->verified_chunks().Set(page);

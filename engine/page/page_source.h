@@ -1,5 +1,6 @@
-// The one way from a page number to the bytes of a page. Whatever comes out of it is in bounds, is the page
-// that its parent meant, and was verified, so that the views of leaf.h and inner.h can be used on it.
+// The one way from a page number to the bytes of a page. Whatever comes out of it is in bounds, is
+// the page that its parent meant, and was verified, so that the views of leaf.h and inner.h can be
+// used on it.
 #ifndef ESPALIER_ENGINE_PAGE_PAGE_SOURCE_H_
 #define ESPALIER_ENGINE_PAGE_PAGE_SOURCE_H_
 
@@ -47,8 +48,8 @@ class VerifiedPages {
   std::unique_ptr<std::atomic<uint64_t>, Free> words_;
 };
 
-// A mapping seen as pages, with what is known of them. Thread-safe. Shared by all versions that were
-// published under this mapping.
+// A mapping seen as pages, with what is known of them. Thread-safe. Shared by all versions that
+// were published under this mapping.
 class PageSource {
  public:
   PageSource(std::unique_ptr<os::Mapping> mapping, uint32_t page_bytes, bool verify_checksums,
@@ -70,8 +71,9 @@ class PageSource {
   }
   // Nodes and the space map's pages that are known to be good.
   VerifiedPages& verified() const { return verified_; }
-  // Chunks of large values, by their first pages. Apart from the above: in a damaged file the same page
-  // may be referred to as both, and to be a part of a sound value does not make it a sound node.
+  // Chunks of large values, by their first pages. Apart from the above: in a damaged file the same
+  // page may be referred to as both, and to be a part of a sound value does not make it a sound
+  // node.
   VerifiedPages& verified_chunks() const { return verified_chunks_; }
   bool verify_checksums() const { return verify_checksums_; }
 
@@ -129,7 +131,8 @@ class PageReader {
   }
   const uint8_t* FetchKind(ChildRef ref, Kind kind, uint32_t level) const {
     const PageNumber number = ref.number();
-    if (number.value >= page_limit_) [[unlikely]] return nullptr;
+    if (number.value >= page_limit_) [[unlikely]]
+      return nullptr;
     const uint8_t* const page = source_->read_page(number);
     const Header& header = HeaderOf(page);
     const uint64_t birth = header.birth;
@@ -164,8 +167,8 @@ class PageReader {
 // The checksum of one chunk of a large value's stored bytes.
 uint64_t LargeChunkChecksum(const LargeRef& ref, const uint8_t* stored, uint64_t chunk);
 
-// Computes the checksums of the stored bytes at `run` and writes them: one chunk's into ref.checksum,
-// several behind the bytes.
+// Computes the checksums of the stored bytes at `run` and writes them: one chunk's into
+// ref.checksum, several behind the bytes.
 void SealLarge(LargeRef& ref, uint8_t* run);
 
 }  // namespace espalier::page

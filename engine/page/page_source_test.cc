@@ -88,7 +88,8 @@ TEST_F(PageSourceTest, RefusesAllOthersAndSaysWhy) {
                 StatusIs(Code::kDataLoss, HasSubstr(std::string(why))));
   };
   expect_refused(Reader(20), ref, 0, "the version has 20 pages");
-  expect_refused(Reader(), ChildRef::Make(PageNumber(kMaxPageNumber), kBirth), 0, "the version has");
+  expect_refused(Reader(), ChildRef::Make(PageNumber(kMaxPageNumber), kBirth), 0,
+                 "the version has");
   expect_refused(Reader(), ref, 1, "its parent expects");
   expect_refused(Reader(), ChildRef::Make(PageNumber(20), Version(0x12346)), 0, "its birth");
   expect_refused(PageReader(source_.get(), Version(kBirth.value - 1), kPages), ref, 0,
@@ -155,8 +156,7 @@ TEST_F(PageSourceTest, ChunksOfALargeValue) {
   source_ = Map();
   EXPECT_THAT(Reader().ReadLarge(ref, 0, 65536), IsOk());
   EXPECT_THAT(Reader().ReadLarge(ref, 131072, 1000), IsOk());
-  EXPECT_THAT(Reader().ReadLarge(ref, 65535, 2),
-              StatusIs(Code::kDataLoss, HasSubstr("chunk 1")));
+  EXPECT_THAT(Reader().ReadLarge(ref, 65535, 2), StatusIs(Code::kDataLoss, HasSubstr("chunk 1")));
   EXPECT_THAT(Reader().ReadLarge(ref, 0, 200000), StatusIs(Code::kDataLoss));
   // So is a damaged checksum of a chunk.
   source_->write_page(PageNumber(30))[70000] ^= 1;

@@ -40,8 +40,7 @@ const char* FindLeafFault(const uint8_t* page, uint32_t page_bytes) {
   if (header.level() != 0) return "a leaf has level 0";
   const Leaf leaf(page);
   const uint32_t count = header.entry_count;
-  const uint32_t arrays_end =
-      kHeaderBytes + header.prefix_length + Leaf::kEntryArrayBytes * count;
+  const uint32_t arrays_end = kHeaderBytes + header.prefix_length + Leaf::kEntryArrayBytes * count;
   if (arrays_end + header.heap_used > page_bytes) return "arrays and heap overlap";
   const uint32_t heap_begin = page_bytes - header.heap_used;
   uint64_t live_bytes = 0;
@@ -78,8 +77,7 @@ const char* FindInnerFault(const uint8_t* page, uint32_t page_bytes) {
   const Inner node(page);
   const uint32_t count = header.entry_count;
   if (count == 0) return "an inner node has no children";
-  const uint32_t arrays_end =
-      kHeaderBytes + header.prefix_length + Inner::kEntryArrayBytes * count;
+  const uint32_t arrays_end = kHeaderBytes + header.prefix_length + Inner::kEntryArrayBytes * count;
   if (arrays_end + header.heap_used > page_bytes) return "arrays and heap overlap";
   const uint32_t heap_begin = page_bytes - header.heap_used;
   uint64_t live_bytes = 0;

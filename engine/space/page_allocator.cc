@@ -94,8 +94,8 @@ uint64_t PageAllocator::GrowthStep(uint64_t needed) const {
 }
 
 absl::Status PageAllocator::GrowFor(uint64_t count, Reserve reserve) {
-  // Enough for the request and, unless it may use it, the reserve; that much less generously when the
-  // disk is nearly full.
+  // Enough for the request and, unless it may use it, the reserve; that much less generously when
+  // the disk is nearly full.
   const uint64_t kept = reserve == Reserve::kKeep ? kReservePages : 0;
   const uint64_t step = GrowthStep(count + kept);
   absl::Status status = file_->Grow(page_count_ + step);
@@ -242,8 +242,8 @@ void PageAllocator::Reclaim(absl::Span<const Version> protected_versions) {
     for (const FreedRun& run : batch.runs) Place(run, before_death);
   }
   undecided_.clear();
-  // Lists of versions that are no longer protected move down, the youngest first, so that what moves
-  // onto a list that goes as well moves on.
+  // Lists of versions that are no longer protected move down, the youngest first, so that what
+  // moves onto a list that goes as well moves on.
   for (auto list = waiting_.end(); list != waiting_.begin();) {
     --list;
     const auto at_or_above =
@@ -325,8 +325,7 @@ std::vector<PageRun> PageAllocator::FindFreeRuns(uint64_t minimum_pages) {
   std::vector<PageRun> runs;
   for (uint64_t page = free_.FindFirstSet(0); page < page_count_;) {
     const uint64_t end = free_.FindFirstClear(page);
-    if (end - page >= minimum_pages &&
-        without_blocks_.CountRange(page, end - page) < end - page) {
+    if (end - page >= minimum_pages && without_blocks_.CountRange(page, end - page) < end - page) {
       runs.push_back({page, end - page});
     }
     page = free_.FindFirstSet(end);

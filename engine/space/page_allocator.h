@@ -1,10 +1,11 @@
 // Which pages of the file are in use, free, or waiting, and by which rule a page may be used again.
 //
-// A page born at version b and freed by version f may be handed out again when no protected version p has
-// b <= p < f (INV-2). Until then it waits on the youngest protected version that sees it; when that one
-// goes, it moves down to the next one that sees it, or becomes free. So a reader pins what it can see and
-// nothing else. (Intervals of this kind are how multi-version garbage is collected in "Scalable Garbage
-// Collection for In-Memory MVCC Systems", Böttcher et al., VLDB 2019.)
+// A page born at version b and freed by version f may be handed out again when no protected version
+// p has b <= p < f (INV-2). Until then it waits on the youngest protected version that sees it;
+// when that one goes, it moves down to the next one that sees it, or becomes free. So a reader pins
+// what it can see and nothing else. (Intervals of this kind are how multi-version garbage is
+// collected in "Scalable Garbage Collection for In-Memory MVCC Systems", Böttcher et al., VLDB
+// 2019.)
 //
 // Every call needs the writer's lock.
 #ifndef ESPALIER_ENGINE_SPACE_PAGE_ALLOCATOR_H_
@@ -31,8 +32,8 @@ class BackingFile {
   virtual ~BackingFile() = default;
   // Makes the file `page_count` pages long, each new page with disk blocks and mapped (INV-6).
   virtual absl::Status Grow(uint64_t page_count) = 0;
-  // The mapping that shows all of the file. Grow() may change it; the one before stays valid until the
-  // running transaction ends.
+  // The mapping that shows all of the file. Grow() may change it; the one before stays valid until
+  // the running transaction ends.
   virtual const page::PageSource& source() const = 0;
   // Gives pages inside of the file disk blocks, where they were punched.
   virtual absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) = 0;
@@ -45,8 +46,8 @@ struct PageRun {
   uint64_t count = 0;
 };
 
-// Whether an allocation may use the last free pages. On a full disk they are kept for what gives space
-// back: deletions, and the bookkeeping of commits and checkpoints.
+// Whether an allocation may use the last free pages. On a full disk they are kept for what gives
+// space back: deletions, and the bookkeeping of commits and checkpoints.
 enum class Reserve { kKeep, kMayUse };
 
 class PageAllocator {
@@ -54,12 +55,12 @@ class PageAllocator {
   // The first `reserved_pages` pages are never handed out.
   PageAllocator(uint64_t reserved_pages, uint32_t page_bytes, BackingFile* file);
 
-  // At opening: `reachable` are the pages in use, of a file of `page_count` pages; all others are free,
-  // whether or not they have disk blocks.
+  // At opening: `reachable` are the pages in use, of a file of `page_count` pages; all others are
+  // free, whether or not they have disk blocks.
   void Load(Bitmap reachable, uint64_t page_count);
 
-  // A transaction that makes `version`: what it allocates and frees is undone by Rollback() and made
-  // final by Commit(). Freed pages then wait for Reclaim().
+  // A transaction that makes `version`: what it allocates and frees is undone by Rollback() and
+  // made final by Commit(). Freed pages then wait for Reclaim().
   void Begin(Version version);
   void Commit();
   void Rollback();
@@ -73,8 +74,8 @@ class PageAllocator {
   void Free(PageNumber page, Version birth) { FreeRun(page, 1, birth); }
   void FreeRun(PageNumber first, uint64_t count, Version birth);
 
-  // Decides about what waits, now that just these versions (ascending) are protected besides the newest
-  // published one and all later ones. May be put off; what was freed then goes on waiting.
+  // Decides about what waits, now that just these versions (ascending) are protected besides the
+  // newest published one and all later ones. May be put off; what was freed then goes on waiting.
   void Reclaim(absl::Span<const Version> protected_versions);
 
   // --- Checkpoints -------------------------------------------------------------------------------
@@ -82,7 +83,8 @@ class PageAllocator {
   std::vector<PageNumber> TakeUnsealed();
   // Pages reachable from the newest version; the space map writes it down.
   const Bitmap& reachable() const { return reachable_; }
-  // The parts of `reachable()`, `pages_per_part` pages each, that may have changed since the last call.
+  // The parts of `reachable()`, `pages_per_part` pages each, that may have changed since the last
+  // call.
   std::vector<uint64_t> TakeChangedParts(uint64_t pages_per_part);
   // One past the last page that the newest version reaches.
   uint64_t reachable_end() const;
@@ -95,8 +97,8 @@ class PageAllocator {
   // Free runs of at least `minimum_pages` pages that have disk blocks.
   std::vector<PageRun> FindFreeRuns(uint64_t minimum_pages);
   void BlocksWereReleased(const PageRun& run);
-  // Whatever the running transaction allocates from now on comes from as near to the front of the file
-  // as can be.
+  // Whatever the running transaction allocates from now on comes from as near to the front of the
+  // file as can be.
   void AllocateFromFront();
 
   const page::PageSource& source() const { return file_->source(); }
@@ -150,15 +152,16 @@ class PageAllocator {
 
   uint64_t page_count_ = 0;
   Bitmap reachable_;
-  Bitmap changed_;    // grains of reachable_
-  Bitmap unsealed_;   // nodes allocated since TakeUnsealed(); only those that are reachable count
-  Bitmap free_;       // without those in recent_
+  Bitmap changed_;   // grains of reachable_
+  Bitmap unsealed_;  // nodes allocated since TakeUnsealed(); only those that are reachable count
+  Bitmap free_;      // without those in recent_
   Bitmap without_blocks_;  // free pages that may have no disk blocks
-  std::vector<uint64_t> recent_;  // free pages that were in use just now: still cached, and dirty anyway
-  uint64_t free_count_ = 0;       // in free_ and recent_
+  std::vector<uint64_t>
+      recent_;               // free pages that were in use just now: still cached, and dirty anyway
+  uint64_t free_count_ = 0;  // in free_ and recent_
   uint64_t reachable_count_ = 0;
   uint64_t waiting_count_ = 0;
-  uint64_t next_single_ = 0;      // where the search for a single page goes on
+  uint64_t next_single_ = 0;  // where the search for a single page goes on
   uint64_t next_run_ = 0;
   bool front_first_ = false;
 

@@ -14,9 +14,7 @@ using page::ChildRef;
 using page::Header;
 using page::Kind;
 
-Kind KindOfLevel(uint32_t level) {
-  return level == 0 ? Kind::kSpaceMapLeaf : Kind::kSpaceMapInner;
-}
+Kind KindOfLevel(uint32_t level) { return level == 0 ? Kind::kSpaceMapLeaf : Kind::kSpaceMapInner; }
 
 }  // namespace
 
@@ -108,8 +106,8 @@ absl::Status SpaceMap::LoadNode(const page::PageReader& reader, ChildRef ref, ui
   const uint8_t* const node = reader.FetchKind(ref, KindOfLevel(level), level);
   if (node == nullptr) return reader.Explain(ref, KindOfLevel(level), level);
   const auto past_the_end = [&] {
-    return reader.source().DataLoss(absl::StrCat("page ", ref.number().value,
-                                                 ": the space map names pages past the end"));
+    return reader.source().DataLoss(
+        absl::StrCat("page ", ref.number().value, ": the space map names pages past the end"));
   };
   if (visited.Test(ref.number().value)) {
     return reader.source().DataLoss(
@@ -159,8 +157,8 @@ absl::Status SpaceMap::Rewrite(PageAllocator& allocator, Version version) {
 }
 
 absl::Status SpaceMap::RewriteChanged(PageAllocator& allocator, Version version) {
-  // Giving a changed node a new page changes the bits of the new page and the old one, and with them
-  // perhaps further nodes: go on until nothing new changes.
+  // Giving a changed node a new page changes the bits of the new page and the old one, and with
+  // them perhaps further nodes: go on until nothing new changes.
   std::vector<std::vector<uint8_t*>> fresh;
   FreeNodesPastTheEnd(allocator);
   while (true) {

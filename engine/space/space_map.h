@@ -1,8 +1,10 @@
-// The space map: the bitmap of the pages that a checkpoint's version reaches, itself included, in the file.
-// It is a radix tree over page numbers, written copy-on-write at checkpoints and in its changed parts only.
+// The space map: the bitmap of the pages that a checkpoint's version reaches, itself included, in
+// the file. It is a radix tree over page numbers, written copy-on-write at checkpoints and in its
+// changed parts only.
 //
 //   leaf  (kind 3, level 0): page header, then one bit a page, least significant bit first
-//   inner (kind 4, level 1 and up): page header, then child references of 8 bytes; null past the last
+//   inner (kind 4, level 1 and up): page header, then child references of 8 bytes; null past the
+//   last
 //         page in use
 //
 // The root's level is the height less one. A leaf covers (page size - 32) * 8 pages.
@@ -27,14 +29,15 @@ class SpaceMap {
  public:
   explicit SpaceMap(uint32_t page_bytes);
 
-  // Reads the map of a checkpoint: returns the bitmap, of `page_count` bits. kDataLoss for a map that is
-  // damaged or names pages past the end.
+  // Reads the map of a checkpoint: returns the bitmap, of `page_count` bits. kDataLoss for a map
+  // that is damaged or names pages past the end.
   absl::StatusOr<Bitmap> Load(const page::PageReader& reader, page::ChildRef root, uint32_t height,
                               uint64_t page_count);
 
-  // Writes what changed since the last call into fresh pages born at `version`, the allocator's running
-  // one, and frees the pages that they replace. Afterwards the map names exactly
-  // allocator.reachable(). After an error the map is as before; the caller rolls the allocator back.
+  // Writes what changed since the last call into fresh pages born at `version`, the allocator's
+  // running one, and frees the pages that they replace. Afterwards the map names exactly
+  // allocator.reachable(). After an error the map is as before; the caller rolls the allocator
+  // back.
   absl::Status Rewrite(PageAllocator& allocator, Version version);
 
   // Lets the next Rewrite() write all of the map, to wherever the allocator puts it.

@@ -37,7 +37,8 @@ bool Cursor::EnterLeaf() {
       if (ref.number().value < reader_.page_limit()) {
         upcoming_ = reader_.source().read_page(ref.number());
         upcoming_end_ = upcoming_ + reader_.source().page_bytes();
-        // Whole cache lines, and the first steps fetch more than their share: better early than late.
+        // Whole cache lines, and the first steps fetch more than their share: better early than
+        // late.
         upcoming_step_bytes_ =
             (reader_.source().page_bytes() / std::max(1u, leaf_size_) + 127) & ~63u;
       }
@@ -119,9 +120,10 @@ bool Cursor::SeekLowerBound(std::string_view key) {
   leaf_index_ = leaf().Find(key).index;
   fetch_records_ = true;
   // What is left of this leaf may be few steps: all of the next leaf must come with them.
-  upcoming_step_bytes_ =
-      (reader_.source().page_bytes() / std::max(1u, leaf_size_ - std::min(leaf_size_, leaf_index_)) +
-       127) & ~63u;
+  upcoming_step_bytes_ = (reader_.source().page_bytes() /
+                              std::max(1u, leaf_size_ - std::min(leaf_size_, leaf_index_)) +
+                          127) &
+                         ~63u;
   valid_ = leaf_index_ < leaf_size_ || NextLeaf();
   return valid_;
 }

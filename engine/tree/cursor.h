@@ -1,5 +1,5 @@
-// Walks the entries of a tree that does not change meanwhile (of one that does: the caller seeks anew).
-// Keeps the path from the root, since leaves have no links to their neighbours.
+// Walks the entries of a tree that does not change meanwhile (of one that does: the caller seeks
+// anew). Keeps the path from the root, since leaves have no links to their neighbours.
 #ifndef ESPALIER_ENGINE_TREE_CURSOR_H_
 #define ESPALIER_ENGINE_TREE_CURSOR_H_
 
@@ -15,8 +15,8 @@
 
 namespace espalier::tree {
 
-// The positioning calls return whether the cursor stands on an entry; if not, status() tells whether
-// there is none (OK) or the way led over a damaged page.
+// The positioning calls return whether the cursor stands on an entry; if not, status() tells
+// whether there is none (OK) or the way led over a damaged page.
 class Cursor {
  public:
   Cursor(const page::PageReader& reader, const page::TreeRoot& root)
@@ -32,7 +32,8 @@ class Cursor {
   bool Select(uint64_t index);
   bool Next();
   bool Prev();
-  // Next() where it leads to another entry of the same leaf; false, and no change, where it does not.
+  // Next() where it leads to another entry of the same leaf; false, and no change, where it does
+  // not.
   bool NextInLeaf() {
     if (!valid_ || leaf_index_ + 1 >= leaf_size_) return false;
     ++leaf_index_;
@@ -78,16 +79,16 @@ class Cursor {
     }
     if (upcoming_ != upcoming_end_) {
       const uint8_t* const end =
-          upcoming_ + std::min<size_t>(upcoming_step_bytes_,
-                                       static_cast<size_t>(upcoming_end_ - upcoming_));
+          upcoming_ +
+          std::min<size_t>(upcoming_step_bytes_, static_cast<size_t>(upcoming_end_ - upcoming_));
       for (; upcoming_ < end; upcoming_ += kLineBytes) __builtin_prefetch(upcoming_);
       upcoming_ = end;
     }
   }
   bool NextLeaf();
   bool PrevLeaf();
-  // Notes a step of so many leaves since the cursor was last positioned. False if those are more leaves than
-  // there are pages: a damaged file's nodes have children in common.
+  // Notes a step of so many leaves since the cursor was last positioned. False if those are more
+  // leaves than there are pages: a damaged file's nodes have children in common.
   bool CountLeaves(int64_t step);
 
   page::PageReader reader_;
@@ -96,8 +97,8 @@ class Cursor {
   uint32_t leaf_index_ = 0;
   uint32_t leaf_size_ = 0;
   int64_t leaves_passed_ = 0;
-  // The rest of the leaf after the current one, to be fetched into the cache, so much with each step
-  // that it is there when its turn comes.
+  // The rest of the leaf after the current one, to be fetched into the cache, so much with each
+  // step that it is there when its turn comes.
   const uint8_t* upcoming_ = nullptr;
   const uint8_t* upcoming_end_ = nullptr;
   uint32_t upcoming_step_bytes_ = 0;

@@ -16,8 +16,8 @@ using page::TreeRoot;
 
 constexpr size_t kCacheLineBytes = 64;
 
-// The header and the heads that fill the lines behind it: all that the search in a leaf touches before
-// the record itself.
+// The header and the heads that fill the lines behind it: all that the search in a leaf touches
+// before the record itself.
 void PrefetchLeaf(const uint8_t* page) {
   for (size_t line = 0; line < 4; ++line) __builtin_prefetch(page + line * kCacheLineBytes);
 }
@@ -26,8 +26,9 @@ void PrefetchLeaf(const uint8_t* page) {
 // have outstanding.
 constexpr size_t kGroup = 32;
 
-// Loads the first line of each page, in a loop so tight that the processor has all of the misses, and above
-// all the page-table walks, under way at once. (A prefetch waits for its walk on some processors.)
+// Loads the first line of each page, in a loop so tight that the processor has all of the misses,
+// and above all the page-table walks, under way at once. (A prefetch waits for its walk on some
+// processors.)
 void TouchPages(const PageReader& reader, absl::Span<const ChildRef> refs) {
   const page::PageSource& source = reader.source();
   uint64_t sum = 0;
@@ -79,10 +80,11 @@ void FinishProbes(absl::Span<Probe> probes) {
   }
 }
 
-// The child of `node` below which `key` belongs, the search among the heads having ended at `probe`.
+// The child of `node` below which `key` belongs, the search among the heads having ended at
+// `probe`.
 ChildRef ChildAt(const Inner& node, std::string_view key, const Probe& probe) {
-  if (probe.first < node.size() &&
-      LoadLE32(node.heads() + size_t{4} * probe.first) == probe.head) [[unlikely]] {
+  if (probe.first < node.size() && LoadLE32(node.heads() + size_t{4} * probe.first) == probe.head)
+      [[unlikely]] {
     return node.child(node.FindChild(key));
   }
   return node.child(probe.first - 1);
@@ -96,7 +98,8 @@ void FindGroup(const PageReader& reader, const TreeRoot& root,
   std::array<const uint8_t*, kGroup> nodes{};
   std::array<Probe, kGroup> probe_array;
   const absl::Span<Probe> probes = absl::MakeSpan(probe_array).first(count);
-  // The nodes of a level; a damaged one ends the lookup, which then searches the root again for nothing.
+  // The nodes of a level; a damaged one ends the lookup, which then searches the root again for
+  // nothing.
   const auto fetch = [&](uint32_t level) {
     for (size_t i = 0; i < count; ++i) {
       nodes[i] = reader.Fetch(refs[i], level);
@@ -124,7 +127,8 @@ void FindGroup(const PageReader& reader, const TreeRoot& root,
     if (nodes[i] == nullptr) probes[i].heads = kNoHeads;
   }
   FinishProbes(probes);
-  // The head alone nearly always tells the record: all of them are fetched before the first is read.
+  // The head alone nearly always tells the record: all of them are fetched before the first is
+  // read.
   for (size_t i = 0; i < count; ++i) {
     if (nodes[i] == nullptr || probes[i].first >= Leaf(nodes[i]).size()) continue;
     const uint8_t* const record = Leaf(nodes[i]).record(probes[i].first);
@@ -175,8 +179,7 @@ void FindMany(const PageReader& reader, const TreeRoot& root,
   }
 }
 
-std::optional<uint64_t> Rank(const PageReader& reader, const TreeRoot& root,
-                             std::string_view key) {
+std::optional<uint64_t> Rank(const PageReader& reader, const TreeRoot& root, std::string_view key) {
   if (root.height == 0) return 0;
   uint64_t before = 0;
   ChildRef ref = root.ref;

@@ -1,5 +1,6 @@
-// Point lookups: one key, many keys interleaved, ranks. Nothing here allocates or builds a status; a
-// lookup that meets a damaged page says so, and ExplainLookup() then goes the same way for the reason.
+// Point lookups: one key, many keys interleaved, ranks. Nothing here allocates or builds a status;
+// a lookup that meets a damaged page says so, and ExplainLookup() then goes the same way for the
+// reason.
 #ifndef ESPALIER_ENGINE_TREE_LOOKUP_H_
 #define ESPALIER_ENGINE_TREE_LOOKUP_H_
 
@@ -24,8 +25,8 @@ struct Found {
 
 Found Find(const page::PageReader& reader, const page::TreeRoot& root, std::string_view key);
 
-// found[i] belongs to keys[i]. The lookups go down the tree side by side, a level at a time, so that
-// their cache misses overlap.
+// found[i] belongs to keys[i]. The lookups go down the tree side by side, a level at a time, so
+// that their cache misses overlap.
 void FindMany(const page::PageReader& reader, const page::TreeRoot& root,
               absl::Span<const std::string_view> keys, absl::Span<Found> found);
 

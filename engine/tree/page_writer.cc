@@ -30,8 +30,8 @@ absl::StatusOr<WritablePage> PageWriter::NewNode(uint32_t level) {
   FollowTheFile();
   uint8_t* const bytes = source().write_page(number);
   Header& header = page::HeaderOf(bytes);
-  header.identity = Header::MakeIdentity(
-      number, level == 0 ? page::Kind::kLeaf : page::Kind::kInner, level);
+  header.identity =
+      Header::MakeIdentity(number, level == 0 ? page::Kind::kLeaf : page::Kind::kInner, level);
   header.birth = version().value;
   header.entry_count = 0;
   header.heap_used = 0;
@@ -52,8 +52,8 @@ absl::StatusOr<WritablePage> PageWriter::MakeWritable(ChildRef ref, const uint8_
   Header& copied = page::HeaderOf(copy);
   copied.identity = Header::MakeIdentity(number, header.kind(), header.level());
   copied.birth = version().value;
-  // The checksum stays behind: a checkpoint may be writing it just now. So does the free space between
-  // arrays and heap.
+  // The checksum stays behind: a checkpoint may be writing it just now. So does the free space
+  // between arrays and heap.
   constexpr size_t kCountsOffset = offsetof(Header, entry_count);
   const uint32_t page_size = page_bytes();
   const uint32_t entry_bytes = header.level() == 0 ? 6 : 22;
@@ -85,7 +85,8 @@ absl::StatusOr<uint8_t*> PageWriter::NewRun(page::LargeRef& ref) {
   FollowTheFile();
   ref.birth = version();
   own_runs_[ref.first_page.value] = pages;
-  for (uint64_t i = 0; i < pages; ++i) source().verified_chunks().EnsureSet(ref.first_page.value + i);
+  for (uint64_t i = 0; i < pages; ++i)
+    source().verified_chunks().EnsureSet(ref.first_page.value + i);
   return source().write_page(ref.first_page);
 }
 

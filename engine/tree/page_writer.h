@@ -1,5 +1,5 @@
-// The pages of the running write transaction: fresh ones, copies of older ones (shadow paging: a page
-// born before the transaction is never changed, INV-1), and the way back to free space.
+// The pages of the running write transaction: fresh ones, copies of older ones (shadow paging: a
+// page born before the transaction is never changed, INV-1), and the way back to free space.
 #ifndef ESPALIER_ENGINE_TREE_PAGE_WRITER_H_
 #define ESPALIER_ENGINE_TREE_PAGE_WRITER_H_
 
@@ -51,8 +51,8 @@ class PageWriter {
   // A fresh node without entries. kResourceExhausted when the disk is full.
   absl::StatusOr<WritablePage> NewNode(uint32_t level);
 
-  // A page that may be changed, instead of `page`, which is what Fetch() gave for `ref`: the same if
-  // the transaction wrote it, else a copy, and the original is freed.
+  // A page that may be changed, instead of `page`, which is what Fetch() gave for `ref`: the same
+  // if the transaction wrote it, else a copy, and the original is freed.
   absl::StatusOr<WritablePage> MakeWritable(page::ChildRef ref, const uint8_t* page);
 
   // kDataLoss if the page is not in use: a damaged file refers to it twice.
@@ -60,8 +60,8 @@ class PageWriter {
 
   // A run for a large value: fills in first_page and birth.
   absl::StatusOr<uint8_t*> NewRun(page::LargeRef& ref);
-  // kDataLoss if the reference is out of bounds, its pages are not in use, or it claims to be written by
-  // this transaction, which it was not: its pages would be free at once.
+  // kDataLoss if the reference is out of bounds, its pages are not in use, or it claims to be
+  // written by this transaction, which it was not: its pages would be free at once.
   absl::Status FreeRun(const page::LargeRef& ref);
   // What FreeRun() would refuse.
   absl::Status CheckRun(const page::LargeRef& ref) const;

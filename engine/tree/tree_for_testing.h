@@ -1,5 +1,5 @@
-// A tree without an engine: pages in memory, transactions by hand, and a sorted map that says what must be
-// in it.
+// A tree without an engine: pages in memory, transactions by hand, and a sorted map that says what
+// must be in it.
 #ifndef ESPALIER_ENGINE_TREE_TREE_FOR_TESTING_H_
 #define ESPALIER_ENGINE_TREE_TREE_FOR_TESTING_H_
 
@@ -74,9 +74,9 @@ class TreeForTesting {
   void RemoveRange(const std::string& begin, const std::optional<std::string>& end) {
     TreeWriter writer(&*pages_, &arena_, &root_);
     const auto first = model_.lower_bound(begin);
-    const auto last = !end.has_value()  ? model_.end()
-                      : *end <= begin ? first
-                                      : model_.lower_bound(*end);
+    const auto last = !end.has_value() ? model_.end()
+                      : *end <= begin  ? first
+                                       : model_.lower_bound(*end);
     ASSERT_THAT(writer.RemoveRange(begin, end, detached_),
                 IsOkAndHolds(static_cast<uint64_t>(std::distance(first, last))));
     model_.erase(first, last);
@@ -113,12 +113,14 @@ class TreeForTesting {
   }
 
   // --- Checks
-  // Everything: order, counts, separators, lookups, positions, and that the pages in use are the tree's.
+  // Everything: order, counts, separators, lookups, positions, and that the pages in use are the
+  // tree's.
   void Check() {
     Bitmap seen(allocator_.page_count());
     uint64_t entries = 0;
     std::vector<std::string> keys;
-    if (root_.height > 0) entries = Walk(root_.ref, root_.height - 1, "", std::nullopt, seen, &keys);
+    if (root_.height > 0)
+      entries = Walk(root_.ref, root_.height - 1, "", std::nullopt, seen, &keys);
     ASSERT_EQ(entries, model_.size());
     ASSERT_EQ(root_.entries, model_.size());
     for (const DetachedTree& tree : detached_) {
@@ -172,8 +174,8 @@ class TreeForTesting {
         EXPECT_TRUE(in_range(key));
         if (keys != nullptr) keys->push_back(key);
         if (!leaf.payload(i).large) continue;
-        const page::LargeRef run = page::LargeRef::Decode(
-            reinterpret_cast<const uint8_t*>(leaf.payload(i).bytes.data()));
+        const page::LargeRef run =
+            page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(leaf.payload(i).bytes.data()));
         const uint64_t pages = run.RunPages(kPageBytes);
         EXPECT_EQ(seen.CountRange(run.first_page.value, pages), 0u);
         seen.SetRange(run.first_page.value, pages);

@@ -1,8 +1,8 @@
 // Removal: of an entry, of a range of entries, of whole trees, and the merging that follows.
 //
-// A node that has become less than a quarter full is merged with a neighbour below the same parent where
-// both fit into one page, and leaves its parent when it has become empty. Nothing depends on how full a
-// node is: where two do not fit, they stay.
+// A node that has become less than a quarter full is merged with a neighbour below the same parent
+// where both fit into one page, and leaves its parent when it has become empty. Nothing depends on
+// how full a node is: where two do not fit, they stay.
 #include <algorithm>
 #include <utility>
 
@@ -90,10 +90,10 @@ absl::StatusOr<bool> TreeWriter::MergeWithNeighbour(uint32_t level, uint32_t lef
     const size_t first_of_right = inner_entries_.size();
     page::TakeApart(Inner(right), *arena_, inner_entries_);
     // The right node's first separator is the one that parts the two.
-    char* const separator = arena_->Allocate(parent.prefix_length() +
-                                             parent.SuffixLength(left_index + 1) + page::kHeadBytes);
-    inner_entries_[first_of_right].separator = {
-        separator, parent.CopySeparator(left_index + 1, separator)};
+    char* const separator = arena_->Allocate(
+        parent.prefix_length() + parent.SuffixLength(left_index + 1) + page::kHeadBytes);
+    inner_entries_[first_of_right].separator = {separator,
+                                                parent.CopySeparator(left_index + 1, separator)};
     if (page::InnerBytes(inner_entries_) > page_bytes) return false;
   }
   const uint64_t count = parent.count(left_index) + parent.count(left_index + 1);

@@ -1,5 +1,5 @@
-// Compaction of a tree, a node's children at a time: packs them into fewer pages, and moves pages from the
-// end of the file to its front. The allocator decides where pages go.
+// Compaction of a tree, a node's children at a time: packs them into fewer pages, and moves pages
+// from the end of the file to its front. The allocator decides where pages go.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -91,8 +91,8 @@ absl::StatusOr<std::optional<std::string>> TreeWriter::Tidy(std::string_view fro
   if (root_->height == 0) return std::nullopt;
   ESPALIER_RETURN_IF_ERROR(Descend(from));
   const uint32_t parent_level = options.level + 1;
-  // The key at which the next node of the parent's level begins: the separator after the path, at the
-  // lowest level above that has one.
+  // The key at which the next node of the parent's level begins: the separator after the path, at
+  // the lowest level above that has one.
   std::optional<std::string> next;
   for (uint32_t level = parent_level + 1; level < root_->height && !next.has_value(); ++level) {
     const Inner inner(path_[level].page);
@@ -161,8 +161,8 @@ absl::StatusOr<bool> TreeWriter::Repack(uint32_t level) {
   } else {
     ESPALIER_ASSIGN_OR_RETURN(packed, Pack<InnerEntry>(*pages_, level, inner_entries_));
   }
-  const bool fits = packed.size() < count && !packed.empty() &&
-                    page::InnerBytes(packed) <= page_bytes;
+  const bool fits =
+      packed.size() < count && !packed.empty() && page::InnerBytes(packed) <= page_bytes;
   // Longer separators may take more room than fewer children save: then all stays as it was.
   for (uint32_t i = 0; i < (fits ? count : packed.size()); ++i) {
     const ChildRef ref = fits ? old_children[i] : packed[i].child;

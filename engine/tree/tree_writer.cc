@@ -185,8 +185,8 @@ absl::StatusOr<uint8_t*> TreeWriter::PutInNewLastLeaf(std::string_view key,
   const Leaf left(path_[0].page);
   arena_->Reset();
   char* const last_key = arena_->Allocate(left.KeyLength(left.size() - 1) + page::kHeadBytes);
-  const std::string_view separator = page::ShortestSeparator(
-      {last_key, left.CopyKey(left.size() - 1, last_key)}, key);
+  const std::string_view separator =
+      page::ShortestSeparator({last_key, left.CopyKey(left.size() - 1, last_key)}, key);
   ESPALIER_ASSIGN_OR_RETURN(const WritablePage right, pages_->NewNode(0));
   const LeafEntry entry{key, payload};
   page::BuildLeaf(absl::MakeConstSpan(&entry, 1), right.bytes, pages_->page_bytes());
@@ -213,7 +213,8 @@ absl::StatusOr<uint8_t*> TreeWriter::OverwriteInPlace() {
   return LeafEditor(writable(0), pages_->page_bytes()).payload_bytes(path_[0].index);
 }
 
-// The leaf has no room, or a prefix that the key does not share: builds it anew, as one or two leaves.
+// The leaf has no room, or a prefix that the key does not share: builds it anew, as one or two
+// leaves.
 absl::StatusOr<uint8_t*> TreeWriter::PutSlowly(std::string_view key, const Payload& payload,
                                                bool insert) {
   const uint32_t page_bytes = pages_->page_bytes();
@@ -236,21 +237,20 @@ absl::StatusOr<uint8_t*> TreeWriter::PutSlowly(std::string_view key, const Paylo
     return LeafEditor(left, page_bytes).payload_bytes(index);
   }
   const bool ascending = insert && index + 1 == entries.size() && AtRightEdge();
-  const uint32_t cut =
-      ascending ? index : page::ChooseLeafCut(entries, page_bytes);
+  const uint32_t cut = ascending ? index : page::ChooseLeafCut(entries, page_bytes);
   if (cut == 0) return pages_->source().DataLoss("the entries of a leaf do not fit into two");
   ESPALIER_ASSIGN_OR_RETURN(const WritablePage right, pages_->NewNode(0));
   page::BuildLeaf(entries.first(cut), left, page_bytes);
   page::BuildLeaf(entries.subspan(cut), right.bytes, page_bytes);
   const std::string_view separator =
       page::ShortestSeparator(entries[cut - 1].key, entries[cut].key);
-  ESPALIER_RETURN_IF_ERROR(
-      InsertChild(1, separator, right.ref, cut, entries.size() - cut));
+  ESPALIER_RETURN_IF_ERROR(InsertChild(1, separator, right.ref, cut, entries.size() - cut));
   return index < cut ? LeafEditor(left, page_bytes).payload_bytes(index)
                      : LeafEditor(right.bytes, page_bytes).payload_bytes(index - cut);
 }
 
-// A node at `level` - 1 was split: `child` is its right part. The counts above `level` are right already.
+// A node at `level` - 1 was split: `child` is its right part. The counts above `level` are right
+// already.
 absl::Status TreeWriter::InsertChild(uint32_t level, std::string_view separator, ChildRef child,
                                      uint64_t left_entries, uint64_t right_entries) {
   if (level == root_->height) return GrowRoot(separator, child, left_entries, right_entries);
@@ -286,8 +286,8 @@ absl::Status TreeWriter::InsertChild(uint32_t level, std::string_view separator,
   return InsertChild(level + 1, promoted, right.ref, left_sum, right_sum);
 }
 
-absl::Status TreeWriter::GrowRoot(std::string_view separator, ChildRef right,
-                                  uint64_t left_entries, uint64_t right_entries) {
+absl::Status TreeWriter::GrowRoot(std::string_view separator, ChildRef right, uint64_t left_entries,
+                                  uint64_t right_entries) {
   if (root_->height >= page::kMaxHeight - 1) {
     return absl::ResourceExhaustedError("the tree has reached its greatest height");
   }

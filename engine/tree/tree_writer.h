@@ -1,9 +1,9 @@
 // Changes one tree within a write transaction: copies the path from the root to a leaf unless the
-// transaction has done so already, changes the leaf, splits what overflows, merges what underflows, and
-// keeps the counts of entries in the inner nodes.
+// transaction has done so already, changes the leaf, splits what overflows, merges what underflows,
+// and keeps the counts of entries in the inner nodes.
 //
-// Any error but kNotFound and kInvalidArgument may leave the tree half changed; the transaction must
-// then be rolled back.
+// Any error but kNotFound and kInvalidArgument may leave the tree half changed; the transaction
+// must then be rolled back.
 #ifndef ESPALIER_ENGINE_TREE_TREE_WRITER_H_
 #define ESPALIER_ENGINE_TREE_TREE_WRITER_H_
 
@@ -23,8 +23,8 @@
 
 namespace espalier::tree {
 
-// The longest key: two entries with such keys and references to large values fit into a leaf, and two
-// such separators into an inner node.
+// The longest key: two entries with such keys and references to large values fit into a leaf, and
+// two such separators into an inner node.
 constexpr size_t MaxKeyBytes(uint32_t page_bytes) {
   return (page_bytes - page::kHeaderBytes) / 2 - page::Leaf::kEntryArrayBytes -
          page::Leaf::kRecordHeaderBytes - page::LargeRef::kEncodedBytes - page::kHeadBytes;
@@ -32,7 +32,8 @@ constexpr size_t MaxKeyBytes(uint32_t page_bytes) {
 
 // Whether a value may be kept in its leaf: two such entries fit.
 constexpr bool FitsInline(size_t key_bytes, size_t payload_bytes, uint32_t page_bytes) {
-  return page::Leaf::kEntryArrayBytes + page::Leaf::kRecordHeaderBytes + key_bytes + payload_bytes <=
+  return page::Leaf::kEntryArrayBytes + page::Leaf::kRecordHeaderBytes + key_bytes +
+             payload_bytes <=
          (page_bytes - page::kHeaderBytes) / 2;
 }
 
@@ -62,22 +63,22 @@ class TreeWriter {
   absl::StatusOr<Place> Seek(std::string_view key);
   // Goes behind the last entry. False if `key` is not greater than all keys.
   absl::StatusOr<bool> SeekEnd(std::string_view key);
-  // A short cut for SeekEnd() and Put(), where the last Put() left the writer in the last leaf and that
-  // has room. kNotHere says that the long way must be taken; it finds out of order what is.
+  // A short cut for SeekEnd() and Put(), where the last Put() left the writer in the last leaf and
+  // that has room. kNotHere says that the long way must be taken; it finds out of order what is.
   enum class Appended { kDone, kNotHere };
   Appended TryAppend(std::string_view key, const page::Payload& payload);
 
-  // After a Seek to `key`: inserts the entry or replaces its payload. `key` and payload must not lie in
-  // the tree's pages. Returns where the payload lies, for the caller to write in place.
+  // After a Seek to `key`: inserts the entry or replaces its payload. `key` and payload must not
+  // lie in the tree's pages. Returns where the payload lies, for the caller to write in place.
   absl::StatusOr<uint8_t*> Put(std::string_view key, const page::Payload& payload);
-  // After a Seek that was exact: the payload's bytes, to be overwritten with as many. What they refer
-  // to stays.
+  // After a Seek that was exact: the payload's bytes, to be overwritten with as many. What they
+  // refer to stays.
   absl::StatusOr<uint8_t*> OverwriteInPlace();
   // After a Seek that was exact.
   absl::Status Remove();
 
-  // Removes the entries with begin <= key < end (absent: to the end) and returns their number. What lay
-  // wholly within the range is not freed but handed over.
+  // Removes the entries with begin <= key < end (absent: to the end) and returns their number. What
+  // lay wholly within the range is not freed but handed over.
   absl::StatusOr<uint64_t> RemoveRange(std::string_view begin, std::optional<std::string_view> end,
                                        std::vector<DetachedTree>& detached);
 
@@ -87,13 +88,14 @@ class TreeWriter {
     bool repack;          // into fewer, full pages, where that saves some
     uint64_t page_limit;  // pages from here on are moved to where the allocator puts them
   };
-  // Tidies the children of the node at `level` + 1 on the way to `from`. Returns the key at which the
-  // next such node begins, or nothing after the last one.
+  // Tidies the children of the node at `level` + 1 on the way to `from`. Returns the key at which
+  // the next such node begins, or nothing after the last one.
   absl::StatusOr<std::optional<std::string>> Tidy(std::string_view from,
                                                   const TidyOptions& options);
 
   // Frees about `budget` pages of a detached tree, from its end; returns what is left of it, if
-  // anything, and reduces the budget. What is damaged is passed over: its pages stay marked as used.
+  // anything, and reduces the budget. What is damaged is passed over: its pages stay marked as
+  // used.
   static absl::StatusOr<std::optional<DetachedTree>> FreePart(PageWriter& pages, DetachedTree tree,
                                                               uint64_t& budget);
 
@@ -149,7 +151,7 @@ class TreeWriter {
   page::Arena* const arena_;
   page::TreeRoot* root_;
   std::array<Step, page::kMaxHeight> path_{};  // by level, the leaf's at 0
-  bool exact_ = false;                       // the last Seek's
+  bool exact_ = false;                         // the last Seek's
   // The path is writable and leads to the last leaf, which is not empty.
   bool at_end_ = false;
   // Reused from call to call.

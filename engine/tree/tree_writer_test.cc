@@ -44,7 +44,7 @@ std::string RandomKey(Random& random, Shape shape) {
 }
 
 std::string RandomValue(Random& random) {
-  const size_t size = random() % 16 == 0   ? random() % 12000
+  const size_t size = random() % 16 == 0  ? random() % 12000
                       : random() % 4 == 0 ? random() % 1500
                                           : random() % 60;
   return std::string(size, static_cast<char>('a' + random() % 26));
@@ -158,7 +158,8 @@ TEST(TreeWriterOrderTest, AscendingKeysFillThePages) {
     }
     tree.Check();
     const uint64_t raw_bytes = kEntries * 107;
-    EXPECT_LT(tree.allocator().reachable_pages() * TreeForTesting::kPageBytes, raw_bytes * 115 / 100);
+    EXPECT_LT(tree.allocator().reachable_pages() * TreeForTesting::kPageBytes,
+              raw_bytes * 115 / 100);
     // Out of order is not appended.
     tree.Append("1", "x");
     tree.Append("1002999", "x");
@@ -186,7 +187,8 @@ TEST(TreeWriterVersionsTest, OlderVersionsStayReadable) {
   Random random(TestSeed(1));
   TreeForTesting tree;
   for (int i = 0; i < 300; ++i) tree.Put(RandomKey(random, Shape::kShort), RandomValue(random));
-  // The test's commits give freed pages back unless they are protected: so protect by not reclaiming.
+  // The test's commits give freed pages back unless they are protected: so protect by not
+  // reclaiming.
   const page::TreeRoot root = tree.root();
   const TreeForTesting::Model model = tree.model();
   tree.allocator().Commit();
@@ -221,8 +223,8 @@ TEST(TreeWriterVersionsTest, OlderVersionsStayReadable) {
   EXPECT_THAT(cursor.status(), IsOk());
 }
 
-// A page that a transaction has written is changed in place afterwards: a second change of the same leaf
-// allocates nothing.
+// A page that a transaction has written is changed in place afterwards: a second change of the same
+// leaf allocates nothing.
 TEST(TreeWriterVersionsTest, OwnPagesAreChangedInPlace) {
   TreeForTesting tree;
   for (int i = 0; i < 1000; ++i) tree.Put(std::to_string(10000 + i), "v");

@@ -23,8 +23,8 @@ absl::StatusOr<std::string_view> Decompress(const page::PageReader& reader, std:
                                             uint64_t value_bytes, page::Arena& arena) {
   // LZ4 makes a block at most 255 times as long; more is no size of ours.
   if (value_bytes > block.size() * 255 + 64 || value_bytes > LZ4_MAX_INPUT_SIZE) {
-    return reader.source().DataLoss(absl::StrCat("a compressed value of ", block.size(),
-                                                 " bytes claims to be ", value_bytes));
+    return reader.source().DataLoss(
+        absl::StrCat("a compressed value of ", block.size(), " bytes claims to be ", value_bytes));
   }
   char* const out = arena.Allocate(std::max<uint64_t>(value_bytes, 1));
   const int written = LZ4_decompress_safe(block.data(), out, static_cast<int>(block.size()),
@@ -58,14 +58,13 @@ absl::StatusOr<Payload> ValueEncoder::Encode(PageWriter& pages, size_t key_bytes
   std::string_view stored = value;
   bool compressed = false;
   if (compress_from > 0 && value.size() >= compress_from && value.size() <= LZ4_MAX_INPUT_SIZE) {
-    compressed_.resize(kSizeBytes + static_cast<size_t>(
-                                        LZ4_compressBound(static_cast<int>(value.size()))));
-    const int block_bytes =
-        LZ4_compress_default(value.data(), compressed_.data() + kSizeBytes,
-                             static_cast<int>(value.size()),
-                             static_cast<int>(compressed_.size() - kSizeBytes));
-    if (block_bytes > 0 && kSizeBytes + static_cast<size_t>(block_bytes) <=
-                               value.size() - value.size() / 8) {
+    compressed_.resize(kSizeBytes +
+                       static_cast<size_t>(LZ4_compressBound(static_cast<int>(value.size()))));
+    const int block_bytes = LZ4_compress_default(value.data(), compressed_.data() + kSizeBytes,
+                                                 static_cast<int>(value.size()),
+                                                 static_cast<int>(compressed_.size() - kSizeBytes));
+    if (block_bytes > 0 &&
+        kSizeBytes + static_cast<size_t>(block_bytes) <= value.size() - value.size() / 8) {
       compressed = true;
       stored = {compressed_.data() + kSizeBytes, static_cast<size_t>(block_bytes)};
     }

@@ -20,7 +20,8 @@ namespace espalier::tree {
 // Makes payloads of values. The payload that it returns is valid until its next call.
 class ValueEncoder {
  public:
-  // Compresses values of at least `compress_from` bytes (0: none) where LZ4 saves at least an eighth.
+  // Compresses values of at least `compress_from` bytes (0: none) where LZ4 saves at least an
+  // eighth.
   absl::StatusOr<page::Payload> Encode(PageWriter& pages, size_t key_bytes, std::string_view value,
                                        uint32_t compress_from);
 

@@ -41,8 +41,7 @@ class ValuesTest : public ::testing::Test {
     for (const uint64_t offset : {uint64_t{0}, value.size() / 3, value.size(), value.size() + 10}) {
       for (const uint64_t length : {uint64_t{0}, uint64_t{1}, value.size() / 2, UINT64_MAX}) {
         values_.Reset();
-        const std::string expected =
-            offset >= value.size() ? "" : value.substr(offset, length);
+        const std::string expected = offset >= value.size() ? "" : value.substr(offset, length);
         EXPECT_THAT(DecodePart(tree_.reader(), payload, offset, length, values_),
                     IsOkAndHolds(expected));
       }
@@ -57,7 +56,8 @@ class ValuesTest : public ::testing::Test {
 
 TEST_F(ValuesTest, OfAllSizesAroundTheLimits) {
   std::vector<size_t> sizes = {0, 1, 3, 4, 5, 100};
-  for (const size_t limit : {size_t{kPageBytes} / 2, size_t{kPageBytes}, size_t{65536}, size_t{131072}}) {
+  for (const size_t limit :
+       {size_t{kPageBytes} / 2, size_t{kPageBytes}, size_t{65536}, size_t{131072}}) {
     for (size_t size = limit - 70; size <= limit + 3; ++size) sizes.push_back(size);
   }
   for (const size_t size : sizes) {
@@ -143,7 +143,8 @@ TEST_F(ValuesTest, Reserved) {
               StatusIs(Code::kInvalidArgument));
 }
 
-// A block that claims to be more than it is, or is no block: kDataLoss, and no such memory is asked for.
+// A block that claims to be more than it is, or is no block: kDataLoss, and no such memory is asked
+// for.
 TEST_F(ValuesTest, DamagedCompressedValues) {
   const std::string text(3000, 't');
   const std::string sound(Encode(text, 1).bytes);

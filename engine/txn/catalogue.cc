@@ -51,8 +51,8 @@ std::optional<KeyspaceRecord> DecodeRecord(std::string_view value) {
   return record;
 }
 
-absl::StatusOr<std::string_view> Lookup(const page::PageReader& reader,
-                                        const page::TreeRoot& root, std::string_view key) {
+absl::StatusOr<std::string_view> Lookup(const page::PageReader& reader, const page::TreeRoot& root,
+                                        std::string_view key) {
   const tree::Found found = tree::Find(reader, root, key);
   switch (found.outcome) {
     case tree::Outcome::kFound:

@@ -1,12 +1,12 @@
 // The catalogue is a tree of its own that names the other trees. Its root is what a version is.
 //
 //   key                          value
-//   'k', keyspace id (8 bytes)   root reference (8), entries (8), height (4), compress-from (4), name
-//   'n', name                    keyspace id (8)
-//   'd', number (8 bytes)        root reference (8), level (4): a tree whose pages are still to be freed
+//   'k', keyspace id (8 bytes)   root reference (8), entries (8), height (4), compress-from (4),
+//   name 'n', name                    keyspace id (8) 'd', number (8 bytes)        root reference
+//   (8), level (4): a tree whose pages are still to be freed
 //
-// Numbers in keys are big-endian, in values little-endian. Keyspace 0, with the empty name, is the default
-// one; it has no records until something is put into it.
+// Numbers in keys are big-endian, in values little-endian. Keyspace 0, with the empty name, is the
+// default one; it has no records until something is put into it.
 #ifndef ESPALIER_ENGINE_TXN_CATALOGUE_H_
 #define ESPALIER_ENGINE_TXN_CATALOGUE_H_
 

@@ -1,7 +1,8 @@
 // Making a version durable, and giving space back to the file system.
 //
-// Freeze, under the writer gate: the version, its catalogue, the bitmap of its pages. Then, with writers
-// going on: seal its pages, flush everything once, and only then (INV-4) write the slot and flush that.
+// Freeze, under the writer gate: the version, its catalogue, the bitmap of its pages. Then, with
+// writers going on: seal its pages, flush everything once, and only then (INV-4) write the slot and
+// flush that.
 #include <algorithm>
 #include <utility>
 
@@ -101,8 +102,9 @@ absl::Status Engine::WriteSlot(const page::CheckpointSlot& slot, page::PageSourc
   return source.mapping().Sync(offset, page::CheckpointSlot::kEncodedBytes);
 }
 
-// Before the first change: the slot that was found at opening may be durable or only cached, and may say
-// that the database was closed. It is written again, as not clean, beside the one that was found.
+// Before the first change: the slot that was found at opening may be durable or only cached, and
+// may say that the database was closed. It is written again, as not clean, beside the one that was
+// found.
 absl::Status Engine::PrepareForWriting() {
   if (prepared_for_writing_) return absl::OkStatus();
   page::CheckpointSlot slot = slot_;

@@ -1,7 +1,7 @@
 // Database::Compact: many small write transactions, between which others get their turn.
 //
-// Pages that a step replaces wait for the next checkpoint, so a checkpoint is taken whenever an eighth of the
-// file waits; what it frees is where the following steps put their pages.
+// Pages that a step replaces wait for the next checkpoint, so a checkpoint is taken whenever an
+// eighth of the file waits; what it frees is where the following steps put their pages.
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -23,8 +23,8 @@ class Compactor {
 
   absl::Status Run() {
     ESPALIER_RETURN_IF_ERROR(FreeDetachedTrees());
-    // The first pass packs; packing a level can leave the one above to be packed. Those after it move
-    // what is left behind the new end of the file, as long as that brings it nearer.
+    // The first pass packs; packing a level can leave the one above to be packed. Those after it
+    // move what is left behind the new end of the file, as long as that brings it nearer.
     ESPALIER_RETURN_IF_ERROR(Pass(/*repack=*/true));
     for (int pass = 0; pass < kMovingPasses; ++pass) {
       ESPALIER_RETURN_IF_ERROR(Checkpoint());
@@ -135,8 +135,7 @@ class Compactor {
       const uint64_t entries = root.entries;
       tree::TreeWriter writer(&step->pages_, &step->arena_, &root);
       step->pages_.set_reserve(space::Reserve::kMayUse);
-      ESPALIER_ASSIGN_OR_RETURN(const std::optional<std::string> next,
-                                writer.Tidy(from, options));
+      ESPALIER_ASSIGN_OR_RETURN(const std::optional<std::string> next, writer.Tidy(from, options));
       (*keyspace)->changed = root != before;
       if ((*keyspace)->changed) {
         ESPALIER_RETURN_IF_ERROR(EndStep(*step));

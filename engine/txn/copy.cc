@@ -52,8 +52,7 @@ class Copier {
       values.Reset();
       ESPALIER_ASSIGN_OR_RETURN(const std::string_view value,
                                 tree::DecodeValue(from_.reader(), cursor.payload(), values));
-      ESPALIER_RETURN_IF_ERROR(
-          part->Append(*target, key, value));
+      ESPALIER_RETURN_IF_ERROR(part->Append(*target, key, value));
       part_bytes += key.size() + value.size();
       if (part_bytes >= kPartBytes) {
         ESPALIER_RETURN_IF_ERROR(part->Commit().status());
@@ -80,7 +79,8 @@ class Copier {
 
 absl::Status CopyDatabase(Engine& source, const std::string& path,
                           const ProgressFunction& progress) {
-  if (os::File::Open(path, os::OpenMode::kReadOnly).status().code() != absl::StatusCode::kNotFound) {
+  if (os::File::Open(path, os::OpenMode::kReadOnly).status().code() !=
+      absl::StatusCode::kNotFound) {
     return absl::AlreadyExistsError(path + ": there is something of that name");
   }
   // Under a name of its own until it is whole, like every new database (INV-14).

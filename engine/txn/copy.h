@@ -9,8 +9,8 @@
 
 namespace espalier::txn {
 
-// kAlreadyExists if there is a file at `path`. After an error nothing is left there. Progress counts
-// entries. Readers and the writer of the source go on.
+// kAlreadyExists if there is a file at `path`. After an error nothing is left there. Progress
+// counts entries. Readers and the writer of the source go on.
 absl::Status CopyDatabase(Engine& source, const std::string& path,
                           const ProgressFunction& progress);
 

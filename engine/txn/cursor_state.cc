@@ -36,7 +36,8 @@ bool CursorState::Begin() {
 bool CursorState::Finish(bool found) {
   valid_ = found;
   // Where the way back to the cursor's place failed, that is the reason.
-  if (!found && status_.ok()) [[unlikely]] status_ = cursor_.status();
+  if (!found && status_.ok()) [[unlikely]]
+    status_ = cursor_.status();
   const page::PageSource& source = transaction_->reader().source();
   if (found ? cursor_.EntryIsLost() : source.faulted()) [[unlikely]] {
     status_ = source.FaultStatus();
@@ -59,7 +60,8 @@ std::string_view CursorState::key() {
 absl::StatusOr<std::string_view> CursorState::ValueSlowly() {
   ESPALIER_RETURN_IF_ERROR(transaction_->CheckOpen());
   if (!valid_) return absl::FailedPreconditionError("the cursor stands on no entry");
-  if (stale()) [[unlikely]] ESPALIER_RETURN_IF_ERROR(ReturnToEntry());
+  if (stale()) [[unlikely]]
+    ESPALIER_RETURN_IF_ERROR(ReturnToEntry());
   const page::PageSource& source = transaction_->reader().source();
   if (source.faulted()) return source.FaultStatus();
   const page::Payload payload = cursor_.payload();

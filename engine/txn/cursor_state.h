@@ -1,5 +1,5 @@
-// A cursor as a transaction's user has it: it knows whether its transaction is still open, and finds its
-// place again when a write transaction has changed the tree under it.
+// A cursor as a transaction's user has it: it knows whether its transaction is still open, and
+// finds its place again when a write transaction has changed the tree under it.
 #ifndef ESPALIER_ENGINE_TXN_CURSOR_STATE_H_
 #define ESPALIER_ENGINE_TXN_CURSOR_STATE_H_
 
@@ -70,8 +70,8 @@ class CursorState {
   // Finds the current key again; `*exact` tells whether it is still there, otherwise the cursor
   // stands on what followed it.
   bool Return(bool* exact);
-  // After a change of the tree: kFailedPrecondition if the current entry was deleted, kNotFound if the
-  // keyspace was dropped.
+  // After a change of the tree: kFailedPrecondition if the current entry was deleted, kNotFound if
+  // the keyspace was dropped.
   absl::Status ReturnToEntry();
   // OK if the cursor stands on an entry that is still there.
   absl::Status CheckEntry();

@@ -1,5 +1,5 @@
-// Beginning and ending transactions, publishing versions, growing the file. The other parts of Engine:
-// open.cc, checkpoint.cc, compact.cc, verify.cc.
+// Beginning and ending transactions, publishing versions, growing the file. The other parts of
+// Engine: open.cc, checkpoint.cc, compact.cc, verify.cc.
 #include "engine/txn/engine.h"
 
 #include <algorithm>
@@ -105,9 +105,10 @@ absl::Status Engine::Poison(absl::Status status) {
   if (poison_.ok()) {
     poison_ = absl::Status(
         status.code(),
-        absl::StrCat("a flush failed; what was committed after the last checkpoint may be lost, reopen "
-                     "the database: ",
-                     status.message()));
+        absl::StrCat(
+            "a flush failed; what was committed after the last checkpoint may be lost, reopen "
+            "the database: ",
+            status.message()));
     poisoned_.store(true, std::memory_order_release);
   }
   return poison_;
@@ -122,8 +123,8 @@ absl::Status Engine::PoisonStatus() const {
 bool Engine::HasTransactions() const { return gate_.occupied() || readers_.HasReaders(); }
 
 void Engine::EndTransaction(ReaderSlot* slot) {
-  // With its slot given back, a transaction must not touch the engine any more: the handle may go at
-  // once. So it asks before whether it is the one to clean up after the handle.
+  // With its slot given back, a transaction must not touch the engine any more: the handle may go
+  // at once. So it asks before whether it is the one to clean up after the handle.
   if (slot != nullptr) {
     readers_.BeginRelease(slot);
     if (!released_.load(std::memory_order_seq_cst)) {
@@ -162,7 +163,8 @@ absl::Status Engine::Grow(uint64_t page_count) {
   const uint64_t old_pages = file_pages_.load();
   if (page_count <= old_pages) return absl::OkStatus();
   if (page_count > page::kMaxPageNumber) {
-    return absl::ResourceExhaustedError(absl::StrCat(path(), ": the file has reached its last page"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path(), ": the file has reached its last page"));
   }
   ESPALIER_RETURN_IF_ERROR(
       file_.Allocate(old_pages << page_shift_, (page_count - old_pages) << page_shift_));

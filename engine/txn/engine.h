@@ -144,8 +144,7 @@ class Engine final : private space::BackingFile {
     os::File file;
     os::OpenFileRegistration registration;
   };
-  static absl::StatusOr<OpenedFile> OpenFile(const std::string& path,
-                                             const EngineOptions& options);
+  static absl::StatusOr<OpenedFile> OpenFile(const std::string& path, const EngineOptions& options);
   static absl::StatusOr<OpenedFile> OpenExisting(const std::string& path, os::OpenMode mode);
   static absl::StatusOr<OpenedFile> CreateFile(const std::string& path,
                                                const EngineOptions& options);
@@ -198,7 +197,8 @@ class Engine final : private space::BackingFile {
   std::atomic<uint64_t> checkpoints_{0};
   std::atomic<uint64_t> file_pages_{0};
 
-  // --- With the writer gate -----------------------------------------------------------------------
+  // --- With the writer gate
+  // -----------------------------------------------------------------------
   WriterGate gate_;
   std::shared_ptr<page::PageSource> source_;
   // Mappings that the running transaction has outgrown.
@@ -213,7 +213,8 @@ class Engine final : private space::BackingFile {
   // pages behind, and their numbers are not given out again.
   Version first_new_version_{0};
 
-  // --- Changed with the gate, and by checkpoints with checkpoint_mutex_ as well ----------------------
+  // --- Changed with the gate, and by checkpoints with checkpoint_mutex_ as well
+  // ----------------------
   Mutex checkpoint_mutex_;
   page::CheckpointSlot slot_;  // the newest durable one
   uint32_t slot_index_ = 0;    // where it lies

@@ -50,8 +50,7 @@ absl::Status Engine::WriteFreshDatabase(os::File& file, const EngineOptions& opt
     slot.page_count = pages;
     slot.clean = true;
     slot.next_keyspace_id = 1;
-    ESPALIER_RETURN_IF_ERROR(
-        file.WriteAt(page::kSlotOffsets[i], slot.Encode(superblock.uuid, i)));
+    ESPALIER_RETURN_IF_ERROR(file.WriteAt(page::kSlotOffsets[i], slot.Encode(superblock.uuid, i)));
   }
   return file.SyncAll();
 }
@@ -84,8 +83,7 @@ absl::StatusOr<Engine::OpenedFile> Engine::OpenExisting(const std::string& path,
 
 absl::StatusOr<Engine::OpenedFile> Engine::OpenFile(const std::string& path,
                                                     const EngineOptions& options) {
-  const os::OpenMode mode =
-      options.read_only ? os::OpenMode::kReadOnly : os::OpenMode::kReadWrite;
+  const os::OpenMode mode = options.read_only ? os::OpenMode::kReadOnly : os::OpenMode::kReadWrite;
   if (!options.must_create) {
     absl::StatusOr<OpenedFile> file = OpenExisting(path, mode);
     if (file.ok() || !absl::IsNotFound(file.status()) || options.read_only ||
@@ -184,18 +182,18 @@ absl::Status Engine::Load() {
   allocator_.emplace(page::FirstDataPage(page_bytes()), page_bytes(),
                      static_cast<space::BackingFile*>(this));
   space_map_.emplace(page_bytes());
-  const VersionState state{slot_.version, slot_.catalogue, slot_.next_keyspace_id,
-                           slot_.page_count, source_};
-  ESPALIER_ASSIGN_OR_RETURN(Bitmap reachable,
-                            space_map_->Load(state.reader(), slot_.space_map,
-                                             slot_.space_map_height, slot_.page_count));
+  const VersionState state{slot_.version, slot_.catalogue, slot_.next_keyspace_id, slot_.page_count,
+                           source_};
+  ESPALIER_ASSIGN_OR_RETURN(
+      Bitmap reachable,
+      space_map_->Load(state.reader(), slot_.space_map, slot_.space_map_height, slot_.page_count));
   if (const uint64_t reserved = page::FirstDataPage(page_bytes());
       reachable.CountRange(0, reserved) > 0) {
     return source_->DataLoss("the space map names pages of the superblock or the slots");
   }
   allocator_->Load(std::move(reachable), file_pages);
-  // Far more versions than a process can have made since its last checkpoint; odd in its lower half, so
-  // that the tags of child references differ as well.
+  // Far more versions than a process can have made since its last checkpoint; odd in its lower
+  // half, so that the tags of child references differ as well.
   constexpr uint64_t kLostVersions = (uint64_t{1} << 32) + 40503;
   if (!slot_.clean) first_new_version_ = Version(slot_.version.value + kLostVersions);
   Publish(state);

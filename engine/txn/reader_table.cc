@@ -16,7 +16,8 @@ int64_t CoarseNowMs() {
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
 }
 
-// Where a thread begins to look for a free slot, so that threads do not compete for one. Only a hint.
+// Where a thread begins to look for a free slot, so that threads do not compete for one. Only a
+// hint.
 size_t ThreadHint() {
   static std::atomic<size_t> threads{0};
   thread_local const size_t hint = threads.fetch_add(1, std::memory_order_relaxed);
@@ -97,8 +98,7 @@ void ReaderTable::ScanInto(Scan& scan) const {
     }
   });
   std::sort(scan.versions.begin(), scan.versions.end());
-  scan.versions.erase(std::unique(scan.versions.begin(), scan.versions.end()),
-                      scan.versions.end());
+  scan.versions.erase(std::unique(scan.versions.begin(), scan.versions.end()), scan.versions.end());
 }
 
 bool ReaderTable::HasReaders() const {
@@ -118,9 +118,8 @@ std::vector<ReaderTable::Reader> ReaderTable::Readers() const {
   const int64_t now = CoarseNowMs();
   ForEachState([&](const ReaderSlot& slot, uint64_t state) {
     if (state == kFree || state == kReleasing || state == kUndecided) return;
-    readers.push_back(
-        {Version(state),
-         std::max<int64_t>(0, now - slot.began_ms_.load(std::memory_order_relaxed))});
+    readers.push_back({Version(state),
+                       std::max<int64_t>(0, now - slot.began_ms_.load(std::memory_order_relaxed))});
   });
   std::sort(readers.begin(), readers.end(),
             [](const Reader& a, const Reader& b) { return a.version < b.version; });

@@ -1,5 +1,5 @@
-// Which versions are being read. A slot belongs to one transaction, never to a thread, and fills a cache
-// line of its own, so that readers on different processors do not disturb each other.
+// Which versions are being read. A slot belongs to one transaction, never to a thread, and fills a
+// cache line of its own, so that readers on different processors do not disturb each other.
 #ifndef ESPALIER_ENGINE_TXN_READER_TABLE_H_
 #define ESPALIER_ENGINE_TXN_READER_TABLE_H_
 
@@ -30,13 +30,13 @@ class ReaderTable {
   ReaderTable(const ReaderTable&) = delete;
   ReaderTable& operator=(const ReaderTable&) = delete;
 
-  // Takes a slot that, until Publish(), protects every version there is: the caller reads the newest
-  // version between the two, and no page of it can be handed out meanwhile (INV-10).
+  // Takes a slot that, until Publish(), protects every version there is: the caller reads the
+  // newest version between the two, and no page of it can be handed out meanwhile (INV-10).
   ReaderSlot* Acquire();
   void Publish(ReaderSlot* slot, Version version);
 
-  // Announces that the transaction is about to give its slot back; Release() does so. Between the two
-  // HasReaders() still counts it.
+  // Announces that the transaction is about to give its slot back; Release() does so. Between the
+  // two HasReaders() still counts it.
   void BeginRelease(ReaderSlot* slot);
   void Release(ReaderSlot* slot);
 

@@ -169,9 +169,8 @@ uint32_t GuessPageBytes(const os::File& file, uint64_t file_bytes) {
     const uint64_t pages = std::min<uint64_t>(file_bytes / page_bytes, first + 4096);
     for (uint64_t number = first; number < pages; ++number) {
       Header header;
-      const auto read =
-          file.ReadAt(number * page_bytes, std::span(reinterpret_cast<uint8_t*>(&header),
-                                                     sizeof(header)));
+      const auto read = file.ReadAt(number * page_bytes,
+                                    std::span(reinterpret_cast<uint8_t*>(&header), sizeof(header)));
       if (read.ok() && *read == sizeof(header) && header.number().value == number &&
           header.birth > 0) {
         score += page_bytes;
@@ -212,9 +211,9 @@ absl::StatusOr<SalvageResult> SalvageFile(const std::string& path, const Salvage
   const uint64_t file_pages = file_bytes / page_bytes;
   if (file_pages == 0) return SalvageResult{};
   const size_t minimum_bytes = file_pages * page_bytes + (size_t{1} << 20);
-  ESPALIER_ASSIGN_OR_RETURN(std::unique_ptr<os::Mapping> mapping,
-                            os::MapWithFallback(file, minimum_bytes, minimum_bytes,
-                                                os::Access::kReadOnly, false));
+  ESPALIER_ASSIGN_OR_RETURN(
+      std::unique_ptr<os::Mapping> mapping,
+      os::MapWithFallback(file, minimum_bytes, minimum_bytes, os::Access::kReadOnly, false));
   auto source = std::make_shared<page::PageSource>(std::move(mapping), page_bytes,
                                                    /*verify_checksums=*/true, path);
   return Salvager(std::move(source), file_pages, sink).Run(slots);

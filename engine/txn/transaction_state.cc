@@ -47,8 +47,8 @@ absl::Status TransactionState::NotOpen() const {
 
 absl::Status TransactionState::BadKey(std::string_view key) const {
   if (key.empty()) return absl::InvalidArgumentError("a key must have at least one byte");
-  return absl::InvalidArgumentError(absl::StrCat("a key of ", key.size(), " bytes; at most ",
-                                                 max_key_bytes_, " are allowed"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("a key of ", key.size(), " bytes; at most ", max_key_bytes_, " are allowed"));
 }
 
 absl::StatusOr<KeyspaceState*> TransactionState::FindKeyspaceSlowly(uint64_t id) {
@@ -101,7 +101,8 @@ absl::StatusOr<std::string_view> TransactionState::Get(const KeyspaceState& keys
   const tree::Found found = tree::Find(pages, keyspace.record.root, key);
   if (found.outcome == tree::Outcome::kFound) {
     absl::StatusOr<std::string_view> value = tree::DecodeValue(pages, found.payload, values_);
-    if (pages.source().faulted()) [[unlikely]] return pages.source().FaultStatus();
+    if (pages.source().faulted()) [[unlikely]]
+      return pages.source().FaultStatus();
     return value;
   }
   if (pages.source().faulted()) return pages.source().FaultStatus();

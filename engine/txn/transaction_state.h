@@ -1,5 +1,6 @@
-// What lies behind a transaction handle: one version, the trees of it that were asked for, and whether it
-// is still open. Cursors share it, so that one which outlives its transaction finds it ended.
+// What lies behind a transaction handle: one version, the trees of it that were asked for, and
+// whether it is still open. Cursors share it, so that one which outlives its transaction finds it
+// ended.
 #ifndef ESPALIER_ENGINE_TXN_TRANSACTION_STATE_H_
 #define ESPALIER_ENGINE_TXN_TRANSACTION_STATE_H_
 
@@ -27,9 +28,9 @@ struct KeyspaceState {
   static constexpr uint64_t kNone = UINT64_MAX;
   uint64_t id = kNone;
   KeyspaceRecord record;
-  bool changed = false;   // by this transaction
-  bool dropped = false;   // by this transaction
-  uint64_t changes = 0;   // counts them, so that cursors know when to seek anew
+  bool changed = false;  // by this transaction
+  bool dropped = false;  // by this transaction
+  uint64_t changes = 0;  // counts them, so that cursors know when to seek anew
 };
 
 // One thread at a time.
@@ -56,15 +57,16 @@ class TransactionState {
 
   // The keyspace if the transaction is open and used it last, as it nearly always did; else null.
   KeyspaceState* FindRecent(uint64_t database, uint64_t id) const {
-    if (last_ == nullptr || last_->id != id || last_->dropped || database != database_ ||
-        !usable()) [[unlikely]] {
+    if (last_ == nullptr || last_->id != id || last_->dropped || database != database_ || !usable())
+        [[unlikely]] {
       return nullptr;
     }
     return last_;
   }
   // kNotFound if this version has no keyspace of that id.
   absl::StatusOr<KeyspaceState*> FindKeyspace(uint64_t id) {
-    if (last_ != nullptr && last_->id == id && !last_->dropped) [[likely]] return last_;
+    if (last_ != nullptr && last_->id == id && !last_->dropped) [[likely]]
+      return last_;
     return FindKeyspaceSlowly(id);
   }
   absl::StatusOr<uint64_t> FindKeyspaceByName(std::string_view name) const;
@@ -100,14 +102,14 @@ class TransactionState {
   const size_t max_key_bytes_;
   Version version_{0};
   page::TreeRoot catalogue_;
-  const page::PageReader* reader_;   // version_reader_, or the writer's
+  const page::PageReader* reader_;  // version_reader_, or the writer's
   page::PageReader version_reader_;
   bool open_ = false;
   // Most transactions use one keyspace, whose state needs no allocation.
   KeyspaceState first_keyspace_;
   std::vector<std::unique_ptr<KeyspaceState>> more_keyspaces_;
   KeyspaceState* last_ = nullptr;
-  page::Arena values_;             // decompressed ones
+  page::Arena values_;  // decompressed ones
 
  private:
   ReaderSlot* slot_ = nullptr;

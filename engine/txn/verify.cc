@@ -75,8 +75,8 @@ class Verifier {
     // The last page may be cut off within a host page, which no access shows.
     ESPALIER_ASSIGN_OR_RETURN(const uint64_t file_bytes, engine_.file_.Size());
     if (file_bytes / engine_.page_bytes() < result_.pages) {
-      Problem("the file has ", file_bytes, " bytes, fewer than its ", result_.pages,
-              " pages of ", engine_.page_bytes(), " bytes");
+      Problem("the file has ", file_bytes, " bytes, fewer than its ", result_.pages, " pages of ",
+              engine_.page_bytes(), " bytes");
     }
     return absl::OkStatus();
   }
@@ -99,8 +99,7 @@ class Verifier {
     std::array<uint8_t, page::CheckpointSlot::kEncodedBytes> bytes{};
     const auto read = engine_.file_.ReadAt(page::kSlotOffsets[slot_index_], bytes);
     if (!read.ok()) return Problem(read.status());
-    const auto slot =
-        page::CheckpointSlot::Decode(bytes, engine_.superblock_.uuid, slot_index_);
+    const auto slot = page::CheckpointSlot::Decode(bytes, engine_.superblock_.uuid, slot_index_);
     if (!slot.has_value()) {
       Problem("checkpoint slot ", slot_index_, ": damaged");
     } else if (slot->sequence < slot_.sequence) {
@@ -204,8 +203,7 @@ class Verifier {
     return complete ? std::optional<uint64_t>(sum) : std::nullopt;
   }
 
-  void CheckLeaf(const std::string& what, const Leaf& leaf, PageNumber number,
-                 const Range& range) {
+  void CheckLeaf(const std::string& what, const Leaf& leaf, PageNumber number, const Range& range) {
     ++result_.leaf_pages;
     result_.used_bytes += leaf.UsedBytes();
     std::string key;
@@ -285,8 +283,9 @@ class Verifier {
     for (uint64_t page = reserved; page < seen_.size(); ++page) {
       const int uses = reachable_.Test(page) + free_.Test(page) + waiting_.Test(page);
       if (uses != 1) {
-        Problem("page ", page, ": ", uses == 0 ? "neither in use nor free nor waiting"
-                                               : "in use, free or waiting at the same time");
+        Problem("page ", page, ": ",
+                uses == 0 ? "neither in use nor free nor waiting"
+                          : "in use, free or waiting at the same time");
       }
       if (seen_.Test(page) && !reachable_.Test(page)) {
         Problem("page ", page, ": in use, but not marked so");

@@ -45,7 +45,8 @@ void WriteState::Leave() {
 }
 
 absl::Status WriteState::CheckHealthy() const {
-  if (IsHealthy()) [[likely]] return absl::OkStatus();
+  if (IsHealthy()) [[likely]]
+    return absl::OkStatus();
   ESPALIER_RETURN_IF_ERROR(failure_);
   if (pages_.source().faulted()) return pages_.source().FaultStatus();
   return absl::OkStatus();
@@ -110,8 +111,8 @@ absl::Status WriteState::Append(KeyspaceState& keyspace, std::string_view key,
   const bool plain = (compress_from == 0 || value.size() < compress_from) &&
                      tree::FitsInline(key.size(), value.size(), pages_.page_bytes());
   if (plain && IsHealthy() && !IsMapped(key) && !IsMapped(value) &&
-      WriterOf(keyspace).TryAppend(key, {value, false, false}) ==
-          tree::TreeWriter::Appended::kDone) [[likely]] {
+      WriterOf(keyspace).TryAppend(key, {value, false, false}) == tree::TreeWriter::Appended::kDone)
+      [[likely]] {
     Touch(keyspace);
     return absl::OkStatus();
   }
@@ -200,9 +201,8 @@ absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::s
 absl::StatusOr<uint64_t> WriteState::CreateKeyspace(std::string_view name, uint32_t compress_from) {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   if (name.empty() || name.size() > kMaxKeyspaceNameBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("a keyspace's name has 1 to ",
-                                                   kMaxKeyspaceNameBytes, " bytes, not ",
-                                                   name.size()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a keyspace's name has 1 to ", kMaxKeyspaceNameBytes, " bytes, not ", name.size()));
   }
   const absl::StatusOr<uint64_t> existing = FindKeyspaceByName(name);
   if (existing.ok()) {
@@ -248,9 +248,8 @@ absl::Status WriteState::RenameKeyspace(KeyspaceState& keyspace, std::string_vie
     return absl::InvalidArgumentError("the default keyspace cannot be renamed");
   }
   if (name.empty() || name.size() > kMaxKeyspaceNameBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("a keyspace's name has 1 to ",
-                                                   kMaxKeyspaceNameBytes, " bytes, not ",
-                                                   name.size()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a keyspace's name has 1 to ", kMaxKeyspaceNameBytes, " bytes, not ", name.size()));
   }
   if (name == keyspace.record.name) return absl::OkStatus();
   const absl::StatusOr<uint64_t> existing = FindKeyspaceByName(name);

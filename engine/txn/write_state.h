@@ -1,4 +1,5 @@
-// The write transaction: changes trees in pages of its own, and at Commit() makes the next version of them.
+// The write transaction: changes trees in pages of its own, and at Commit() makes the next version
+// of them.
 #ifndef ESPALIER_ENGINE_TXN_WRITE_STATE_H_
 #define ESPALIER_ENGINE_TXN_WRITE_STATE_H_
 
@@ -56,7 +57,8 @@ class WriteState final : public TransactionState {
   bool IsHealthy() const { return failure_.ok() && !pages_.source().faulted(); }
   // Notes an error after which trees may be half changed.
   absl::Status Fail(absl::Status status);
-  // Whether the bytes lie in a mapping, whose pages are about to change; then Detach() makes a copy.
+  // Whether the bytes lie in a mapping, whose pages are about to change; then Detach() makes a
+  // copy.
   bool IsMapped(std::string_view bytes) const {
     const page::PageSource& source = pages_.source();
     return source.Contains(bytes.data(), bytes.size()) ||
@@ -73,8 +75,8 @@ class WriteState final : public TransactionState {
   absl::Status Prepare();
   void Leave();
 
-  // The writer of the keyspace's tree; stays where its last call left it as long as the keyspace's trees
-  // were changed by nobody else.
+  // The writer of the keyspace's tree; stays where its last call left it as long as the keyspace's
+  // trees were changed by nobody else.
   tree::TreeWriter& WriterOf(KeyspaceState& keyspace);
 
   tree::PageWriter pages_;

@@ -1,5 +1,5 @@
-// Lets one writer in at a time, in the order of their coming. Unlike a mutex it may be left by another
-// thread than the one that entered, since a write transaction may move between threads.
+// Lets one writer in at a time, in the order of their coming. Unlike a mutex it may be left by
+// another thread than the one that entered, since a write transaction may move between threads.
 #ifndef ESPALIER_ENGINE_TXN_WRITER_GATE_H_
 #define ESPALIER_ENGINE_TXN_WRITER_GATE_H_
 

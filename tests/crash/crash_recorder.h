@@ -1,9 +1,9 @@
-// Plays the disk under a database file: knows what of the file would survive a power loss, and makes the
-// images that could be found after one.
+// Plays the disk under a database file: knows what of the file would survive a power loss, and
+// makes the images that could be found after one.
 //
-// It watches the file through the seam of engine/os. What a successful flush covered is durable; any
-// page that changed since may have reached the disk or not, in its newest or an earlier state, and torn
-// at sectors of 512 bytes. That includes the checkpoint slots, and the file's size.
+// It watches the file through the seam of engine/os. What a successful flush covered is durable;
+// any page that changed since may have reached the disk or not, in its newest or an earlier state,
+// and torn at sectors of 512 bytes. That includes the checkpoint slots, and the file's size.
 
 #ifndef ESPALIER_TESTS_CRASH_CRASH_RECORDER_H_
 #define ESPALIER_TESTS_CRASH_CRASH_RECORDER_H_

@@ -15,7 +15,8 @@ namespace espalier::testing {
 Contents GoldenContents();
 absl::Status WriteGolden(const std::string& path);
 
-// format1_more.esp: a large value in several chunks, and a dropped keyspace that is still to be freed.
+// format1_more.esp: a large value in several chunks, and a dropped keyspace that is still to be
+// freed.
 Contents MoreGoldenContents();
 absl::Status WriteMoreGolden(const std::string& path);
 

@@ -1,5 +1,5 @@
-// Keys and names that no caller should pass: a status, and the transaction goes on. (Handles that are gone:
-// tests/misuse.)
+// Keys and names that no caller should pass: a status, and the transaction goes on. (Handles that
+// are gone: tests/misuse.)
 
 #include <optional>
 #include <string>

@@ -39,8 +39,8 @@ absl::Status FillSample(Database& db, const SampleOptions& options, Contents& co
 Sample MakeSample(const SampleOptions& options = {});
 
 struct ReadResult {
-  // What was read and is not what was written, or a status that is none of corruption; empty if there
-  // was nothing of the kind.
+  // What was read and is not what was written, or a status that is none of corruption; empty if
+  // there was nothing of the kind.
   std::string wrong;
   bool damaged = false;  // some call said kDataLoss
 };

@@ -1,5 +1,5 @@
-// Directories with properties: readable by everybody, on a file system that is nearly full or mounted
-// read-only; and the way to be somebody else for a moment.
+// Directories with properties: readable by everybody, on a file system that is nearly full or
+// mounted read-only; and the way to be somebody else for a moment.
 
 #ifndef ESPALIER_TESTS_HOSTILE_SCRATCH_DIR_H_
 #define ESPALIER_TESTS_HOSTILE_SCRATCH_DIR_H_
@@ -31,7 +31,8 @@ enum class FileSystem { kTmpfs, kExt4 };
 // A file system of `bytes` bytes, mounted for this test only.
 class SmallFileSystem {
  public:
-  // Null, with a reason on standard output, where the process may not mount or the tools are missing.
+  // Null, with a reason on standard output, where the process may not mount or the tools are
+  // missing.
   static std::unique_ptr<SmallFileSystem> Mount(FileSystem kind, size_t bytes);
   ~SmallFileSystem();
 
@@ -49,8 +50,9 @@ class SmallFileSystem {
   std::string path_;
 };
 
-// Runs `function` in a forked child as the user nobody (where the process is root) and returns what it
-// returned: what went wrong, or nothing. The child has no other threads and ends without clean-up.
+// Runs `function` in a forked child as the user nobody (where the process is root) and returns what
+// it returned: what went wrong, or nothing. The child has no other threads and ends without
+// clean-up.
 std::string InChildAsNobody(const std::function<std::string()>& function);
 std::string InChild(const std::function<std::string()>& function);
 

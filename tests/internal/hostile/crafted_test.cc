@@ -27,9 +27,6 @@
 namespace espalier {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
-using ::testing::Not;
 using page::ChildRef;
 using page::InnerEntry;
 using page::LargeRef;
@@ -37,9 +34,12 @@ using page::LeafEntry;
 using page::Payload;
 using testing::Bytes;
 using testing::CraftedFile;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::MakeSample;
 using testing::MemoryFile;
 using testing::Mutator;
+using ::testing::Not;
 using testing::ReadEverything;
 using testing::Sample;
 using testing::SmallMappingOptions;
@@ -48,7 +48,8 @@ class CraftedTest : public ::testing::Test {
  protected:
   CraftedTest() { alarm(100); }
 
-  absl::StatusOr<Database> Open(const Bytes& image, const Options& options = SmallMappingOptions()) {
+  absl::StatusOr<Database> Open(const Bytes& image,
+                                const Options& options = SmallMappingOptions()) {
     file_.SetContent({});
     file_.SetContent(image);
     return Database::Open(file_.path(), options);
@@ -61,7 +62,8 @@ class CraftedTest : public ::testing::Test {
       auto txn = db.BeginWrite();
       if (!txn.ok()) return;
       for (int i = 0; i < 40; ++i) {
-        txn->Put(keyspace, absl::StrCat("user/", 1000 + 31 * i), std::string(200, 'c')).IgnoreError();
+        txn->Put(keyspace, absl::StrCat("user/", 1000 + 31 * i), std::string(200, 'c'))
+            .IgnoreError();
         txn->Delete(keyspace, absl::StrCat("user/", 1000 + 37 * i % 997, "/name")).IgnoreError();
       }
       txn->Put(keyspace, "big", std::string(9000, 'b')).IgnoreError();
@@ -132,11 +134,11 @@ TEST_F(CraftedTest, WrongPageSize) {
   }
 }
 
-// Marks of the reader table are versions that no file may have: with one of them a Close() waited for
-// ever for a reader that was "just going".
+// Marks of the reader table are versions that no file may have: with one of them a Close() waited
+// for ever for a reader that was "just going".
 TEST_F(CraftedTest, ImpossibleVersions) {
-  for (const uint64_t version : {uint64_t{0}, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2,
-                                 uint64_t{1} << 63}) {
+  for (const uint64_t version :
+       {uint64_t{0}, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2, uint64_t{1} << 63}) {
     SCOPED_TRACE(version);
     CraftedFile crafted;
     crafted.SetDefaultKeyspace({crafted.AddLeaf({{"a", {"1"}}}), 1, 1});
@@ -173,7 +175,10 @@ TEST_F(CraftedTest, ImpossibleSlots) {
          slot.space_map = ChildRef(0);
          slot.space_map_height = 1;
        }},
-      {"catalogue too high", [](auto& slot) { slot.catalogue = {ChildRef(9), 1, 41}; }},
+      {"catalogue too high",
+       [](auto& slot) {
+         slot.catalogue = {ChildRef(9), 1, 41};
+       }},
   };
   for (const auto& [name, change] : changes) {
     SCOPED_TRACE(name);
@@ -211,8 +216,8 @@ TEST_F(CraftedTest, SpaceMapThatLies) {
   }
 }
 
-// A tree whose nodes' children are all the same one is exponentially large, and without entries there is
-// nothing to stop at: First() never came back.
+// A tree whose nodes' children are all the same one is exponentially large, and without entries
+// there is nothing to stop at: First() never came back.
 TEST_F(CraftedTest, ExponentialTreeWithoutEntries) {
   for (const bool with_entry : {false, true}) {
     SCOPED_TRACE(with_entry);
@@ -258,8 +263,8 @@ TEST_F(CraftedTest, ExponentialTreeWithoutEntries) {
   }
 }
 
-// A page that is verified as a part of a large value is not verified as a node: a node may then claim
-// to have 65,535 entries, which lie far outside of the mapping.
+// A page that is verified as a part of a large value is not verified as a node: a node may then
+// claim to have 65,535 entries, which lie far outside of the mapping.
 TEST_F(CraftedTest, NodeWithinALargeValue) {
   for (const uint32_t level : {0u, 1u}) {
     for (const uint64_t chunks : {1u, 2u}) {
@@ -296,14 +301,15 @@ TEST_F(CraftedTest, NodeWithinALargeValue) {
                                          std::string_view("\xff\xff\xff\xff\xff\xff")}) {
         EXPECT_THAT(txn.Get(keyspace, key), StatusIs(absl::StatusCode::kDataLoss));
       }
-      // And the other way round: a node is no verified part of a value. (It is part of one all the same.)
+      // And the other way round: a node is no verified part of a value. (It is part of one all the
+      // same.)
       EXPECT_THAT(txn.Get(keyspace, "a"), IsOkAndHolds(value));
     }
   }
 }
 
-// A large value that claims to be written by the transaction that will come next: freeing it made pages
-// free at once that a published version, or the very path of the writer, stood on.
+// A large value that claims to be written by the transaction that will come next: freeing it made
+// pages free at once that a published version, or the very path of the writer, stood on.
 TEST_F(CraftedTest, LargeValueFromTheFuture) {
   for (uint64_t birth = CraftedFile::kVersion.value; birth < CraftedFile::kVersion.value + 4;
        ++birth) {

@@ -22,25 +22,25 @@ using page::Header;
 using page::HeaderOf;
 using page::Kind;
 
-uint64_t Below(std::mt19937_64& random, uint64_t limit) { return limit == 0 ? 0 : random() % limit; }
+uint64_t Below(std::mt19937_64& random, uint64_t limit) {
+  return limit == 0 ? 0 : random() % limit;
+}
 
 }  // namespace
 
 Mutator::Mutator(Bytes image) : image_(std::move(image)) {
   page_bytes_ = LoadLE32(image_.data() + 20);
-  for (uint64_t number = page::FirstDataPage(page_bytes_);
-       number < image_.size() / page_bytes_; ++number) {
+  for (uint64_t number = page::FirstDataPage(page_bytes_); number < image_.size() / page_bytes_;
+       ++number) {
     const uint8_t* const page = image_.data() + number * page_bytes_;
     if (!page::ChecksumMatches(page, page_bytes_, PageNumber(number))) continue;
     nodes_.push_back(number);
-    refs_.push_back(
-        page::ChildRef::Make(PageNumber(number), Version(HeaderOf(page).birth)).bits());
+    refs_.push_back(page::ChildRef::Make(PageNumber(number), Version(HeaderOf(page).birth)).bits());
   }
 }
 
 void Mutator::Reseal(Bytes& image) const {
-  StoreLE64(image.data(),
-            page::Checksum(image.data() + 8, page::Superblock::kEncodedBytes - 8, 0));
+  StoreLE64(image.data(), page::Checksum(image.data() + 8, page::Superblock::kEncodedBytes - 8, 0));
   for (uint32_t i = 0; i < 2; ++i) {
     uint8_t* const slot = image.data() + page::kSlotOffsets[i];
     StoreLE64(slot, page::Checksum(slot + 8, page::CheckpointSlot::kEncodedBytes - 8, i));
@@ -80,12 +80,13 @@ void Mutator::ChangeNode(Bytes& image, std::mt19937_64& random) {
   const uint64_t number = nodes_[Below(random, nodes_.size())];
   uint8_t* const page = image.data() + number * page_bytes_;
   Header& header = HeaderOf(page);
-  const std::string where = absl::StrCat("page ", number, " (kind ",
-                                         static_cast<int>(header.kind()), ") ");
+  const std::string where =
+      absl::StrCat("page ", number, " (kind ", static_cast<int>(header.kind()), ") ");
   const bool is_leaf = header.kind() == Kind::kLeaf;
   const bool is_inner = header.kind() == Kind::kInner;
   // Fields can only be found where the page was not made senseless before.
-  const bool sound = (is_leaf || is_inner) && page::FindStructuralFault(page, page_bytes_) == nullptr;
+  const bool sound =
+      (is_leaf || is_inner) && page::FindStructuralFault(page, page_bytes_) == nullptr;
   switch (Below(random, 12)) {
     case 0: {  // a byte
       const uint64_t offset = 8 + Below(random, page_bytes_ - 8);
@@ -119,7 +120,8 @@ void Mutator::ChangeNode(Bytes& image, std::mt19937_64& random) {
       return Note(absl::StrCat(where, "copied from page ", other));
     }
     case 4: {  // 8 bytes anywhere
-      const uint64_t offset = page::kHeaderBytes + Below(random, page_bytes_ - page::kHeaderBytes - 8);
+      const uint64_t offset =
+          page::kHeaderBytes + Below(random, page_bytes_ - page::kHeaderBytes - 8);
       StoreLE64(page + offset, InterestingNumber(random));
       return Note(absl::StrCat(where, "8 bytes at ", offset, " = ", LoadLE64(page + offset)));
     }
@@ -142,7 +144,8 @@ void Mutator::ChangeNode(Bytes& image, std::mt19937_64& random) {
         StoreLE16(record + 2, static_cast<uint16_t>(InterestingNumber(random)));
         return Note(absl::StrCat(where, "payload length ", index, " = ", LoadLE16(record + 2)));
       case 3: {
-        StoreLE32(page + (leaf.heads() - page) + size_t{4} * index, static_cast<uint32_t>(random()));
+        StoreLE32(page + (leaf.heads() - page) + size_t{4} * index,
+                  static_cast<uint32_t>(random()));
         return Note(absl::StrCat(where, "head ", index));
       }
       default: {  // what the payload says: a large value, a record of the catalogue, an LZ4 block
@@ -155,7 +158,8 @@ void Mutator::ChangeNode(Bytes& image, std::mt19937_64& random) {
           }
           uint8_t* const bytes =
               page + (reinterpret_cast<const uint8_t*>(payload.bytes.data()) - page);
-          const uint64_t offset = Below(random, std::min<uint64_t>(payload.bytes.size() / 8, 5)) * 8;
+          const uint64_t offset =
+              Below(random, std::min<uint64_t>(payload.bytes.size() / 8, 5)) * 8;
           StoreLE64(bytes + offset, InterestingNumber(random));
           return Note(absl::StrCat(where, "payload ", at, " at ", offset, " = ",
                                    LoadLE64(bytes + offset), payload.large ? " (large)" : ""));
@@ -179,7 +183,8 @@ void Mutator::ChangeNode(Bytes& image, std::mt19937_64& random) {
         return Note(absl::StrCat(where, "count ", index, " = ", LoadLE64(count)));
       }
       case 2: {
-        StoreLE32(page + (node.heads() - page) + size_t{4} * index, static_cast<uint32_t>(random()));
+        StoreLE32(page + (node.heads() - page) + size_t{4} * index,
+                  static_cast<uint32_t>(random()));
         return Note(absl::StrCat(where, "head ", index));
       }
       default: {
@@ -201,7 +206,7 @@ void Mutator::ChangeSlots(Bytes& image, std::mt19937_64& random) {
     uint64_t offset;
     int bytes;
   };
-  constexpr Field kFields[] = {{8, 8},  {16, 8}, {32, 8}, {40, 8},  {48, 8},  {56, 8}, {64, 8},
+  constexpr Field kFields[] = {{8, 8},  {16, 8}, {32, 8}, {40, 8}, {48, 8},  {56, 8}, {64, 8},
                                {72, 4}, {76, 4}, {80, 8}, {88, 4}, {120, 8}, {96, 8}};
   const Field& field = kFields[Below(random, std::size(kFields))];
   const uint64_t number = InterestingNumber(random);
@@ -231,11 +236,32 @@ void Mutator::Note(const std::string& what) {
 }
 
 uint64_t Mutator::InterestingNumber(std::mt19937_64& random) const {
-  constexpr uint64_t kNumbers[] = {0,      1,      2,      3,       4,      5,     31,
-                                   32,     39,     40,     41,      4064,   4095,  4096,
-                                   32767,  32768,  65535,  65536,   131072, 1u << 31,
-                                   UINT32_MAX, uint64_t{1} << 47, uint64_t{1} << 48,
-                                   uint64_t{1} << 63, UINT64_MAX - 1, UINT64_MAX};
+  constexpr uint64_t kNumbers[] = {0,
+                                   1,
+                                   2,
+                                   3,
+                                   4,
+                                   5,
+                                   31,
+                                   32,
+                                   39,
+                                   40,
+                                   41,
+                                   4064,
+                                   4095,
+                                   4096,
+                                   32767,
+                                   32768,
+                                   65535,
+                                   65536,
+                                   131072,
+                                   1u << 31,
+                                   UINT32_MAX,
+                                   uint64_t{1} << 47,
+                                   uint64_t{1} << 48,
+                                   uint64_t{1} << 63,
+                                   UINT64_MAX - 1,
+                                   UINT64_MAX};
   switch (Below(random, 4)) {
     case 0:
       return kNumbers[Below(random, std::size(kNumbers))];

@@ -1,5 +1,6 @@
 // Makes hostile files: changes fields of pages, slots and superblock at random, and then puts the
-// checksums right, so that nothing but the bounds checks of INV-11 stands between them and the engine.
+// checksums right, so that nothing but the bounds checks of INV-11 stands between them and the
+// engine.
 
 #ifndef ESPALIER_TESTS_INTERNAL_HOSTILE_MUTATOR_H_
 #define ESPALIER_TESTS_INTERNAL_HOSTILE_MUTATOR_H_

@@ -82,8 +82,12 @@ class SalvageTest : public ::testing::Test {
       absl::StrAppend(&trace, " ", page);
       uint8_t* const at = image.data() + page * kPageBytes;
       switch (random() % 3) {
-        case 0: std::memset(at, 0, kPageBytes); break;
-        case 1: std::memset(at, 0xff, kPageBytes); break;
+        case 0:
+          std::memset(at, 0, kPageBytes);
+          break;
+        case 1:
+          std::memset(at, 0xff, kPageBytes);
+          break;
         default:
           // A hit within a value's last page can miss the value: all of it.
           for (uint64_t i = 0; i < kPageBytes; ++i) at[i] = static_cast<uint8_t>(random());
@@ -111,8 +115,8 @@ class SalvageTest : public ::testing::Test {
       for (auto at = begin; at != end; ++at) {
         const Place& place = at->second;
         const auto hit = pages.lower_bound(place.first_page);
-        const bool value_hit = place.pages > 0 && hit != pages.end() &&
-                               *hit < place.first_page + place.pages;
+        const bool value_hit =
+            place.pages > 0 && hit != pages.end() && *hit < place.first_page + place.pages;
         if (!pages.contains(place.leaf) && !value_hit) can_be_lost = false;
       }
       if (!can_be_lost) {

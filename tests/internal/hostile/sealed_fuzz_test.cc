@@ -1,6 +1,6 @@
-// Hostile files whose checksums are right: whatever they contain, and whatever is done with them, there
-// is no signal, no exit, no hang and no bug for the sanitizers (INV-11, INV-13), and each status has a
-// code that a bad file explains.
+// Hostile files whose checksums are right: whatever they contain, and whatever is done with them,
+// there is no signal, no exit, no hang and no bug for the sanitizers (INV-11, INV-13), and each
+// status has a code that a bad file explains.
 //
 //   ESPALIER_SEED=5 ESPALIER_ROUNDS=100000 bazel-bin/tests/internal/hostile/sealed_fuzz_test
 
@@ -192,15 +192,33 @@ class Ordeal {
     if (!Note(cursor)) return;
     for (int i = 0; i < 60; ++i) {
       switch (random_() % 9) {
-        case 0: cursor->First(); break;
-        case 1: cursor->Last(); break;
-        case 2: cursor->SeekLowerBound(SomeKey(name)); break;
-        case 3: cursor->SeekUpperBound(SomeKey(name)); break;
-        case 4: cursor->SeekForPrev(SomeKey(name)); break;
-        case 5: cursor->SeekPrefix(SomeKey(name)); break;
-        case 6: for (int j = 0; j < 50 && cursor->Next(); ++j) Touch(*cursor); break;
-        case 7: for (int j = 0; j < 50 && cursor->Prev(); ++j) Touch(*cursor); break;
-        default: Note(txn->Select(*keyspace, random_() % 100)); break;
+        case 0:
+          cursor->First();
+          break;
+        case 1:
+          cursor->Last();
+          break;
+        case 2:
+          cursor->SeekLowerBound(SomeKey(name));
+          break;
+        case 3:
+          cursor->SeekUpperBound(SomeKey(name));
+          break;
+        case 4:
+          cursor->SeekForPrev(SomeKey(name));
+          break;
+        case 5:
+          cursor->SeekPrefix(SomeKey(name));
+          break;
+        case 6:
+          for (int j = 0; j < 50 && cursor->Next(); ++j) Touch(*cursor);
+          break;
+        case 7:
+          for (int j = 0; j < 50 && cursor->Prev(); ++j) Touch(*cursor);
+          break;
+        default:
+          Note(txn->Select(*keyspace, random_() % 100));
+          break;
       }
       Note(cursor->status());
       if (cursor->Valid()) Touch(*cursor);
@@ -261,8 +279,8 @@ class Ordeal {
         std::string begin = SomeKey(name);
         std::string end = SomeKey(name);
         if (end < begin) std::swap(begin, end);
-        Note(txn.DeleteRange(keyspace, random_() % 8 == 0 ? KeyRange::All()
-                                                        : KeyRange::Between(begin, end)));
+        Note(txn.DeleteRange(keyspace,
+                             random_() % 8 == 0 ? KeyRange::All() : KeyRange::Between(begin, end)));
         return;
       }
       case 13: {
@@ -287,12 +305,12 @@ class Ordeal {
   }
 
   void Salvage() {
-    Note(espalier::Salvage(file_.path(), [&](std::string_view, std::string_view key,
-                                             std::string_view value) {
-      for (const char byte : key) sum_ += static_cast<uint8_t>(byte);
-      for (const char byte : value) sum_ += static_cast<uint8_t>(byte);
-      return absl::OkStatus();
-    }));
+    Note(espalier::Salvage(file_.path(),
+                           [&](std::string_view, std::string_view key, std::string_view value) {
+                             for (const char byte : key) sum_ += static_cast<uint8_t>(byte);
+                             for (const char byte : value) sum_ += static_cast<uint8_t>(byte);
+                             return absl::OkStatus();
+                           }));
   }
 
   MemoryFile& file_;
@@ -312,13 +330,14 @@ void Fuzz(const Sample& sample, int rounds) {
   std::string longest_round;
   MemoryFile file;
   for (int round = 0; round < rounds; ++round) {
-    // A seed of its own, so that a single round can be repeated: round R of seed S is round 0 of seed S + R.
+    // A seed of its own, so that a single round can be repeated: round R of seed S is round 0 of
+    // seed S + R.
     std::mt19937_64 random(seed + static_cast<uint64_t>(round));
     file.SetContent({});
     file.SetContent(mutator.Mutate(random));
     const std::string round_text =
-        absl::StrCat("ESPALIER_SEED=", seed + static_cast<uint64_t>(round), " ESPALIER_ROUNDS=1: ",
-                     mutator.describe());
+        absl::StrCat("ESPALIER_SEED=", seed + static_cast<uint64_t>(round),
+                     " ESPALIER_ROUNDS=1: ", mutator.describe());
     std::snprintf(current_round, sizeof(current_round), "%s", round_text.c_str());
     SCOPED_TRACE(round_text);
     alarm(kSecondsPerRound);
