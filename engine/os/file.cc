@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <limits>
 #include <vector>
@@ -192,6 +193,20 @@ absl::Status File::WriteAt(uint64_t offset, std::span<const uint8_t> data) {
     if (count == 0) return ErrnoStatus(EIO, "write", path_);
     offset += static_cast<uint64_t>(count);
     data = data.subspan(static_cast<size_t>(count));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status File::WriteZeros(uint64_t offset, uint64_t length) {
+  // Not const, or it would take room in the program: as it is never stored to, all of it is the
+  // kernel's one page of zeros.
+  static std::array<uint8_t, size_t{2} << 20> zeros;
+  while (length > 0) {
+    const std::span<const uint8_t> step =
+        std::span<const uint8_t>(zeros).first(std::min<uint64_t>(zeros.size(), length));
+    ESPALIER_RETURN_IF_ERROR(WriteAt(offset, step));
+    offset += step.size();
+    length -= step.size();
   }
   return absl::OkStatus();
 }

@@ -72,6 +72,9 @@ class File {
   // and this see each other at once.
   absl::Status WriteAt(uint64_t offset, std::span<const uint8_t> data);
 
+  // Writes zeros, which become large folios of the page cache where the file system has such.
+  absl::Status WriteZeros(uint64_t offset, uint64_t length);
+
   // Sets the size. What is added reads as zeros and has no disk blocks.
   absl::Status Truncate(uint64_t size_bytes);
 

@@ -146,6 +146,15 @@ void Mapping::Prefetch(size_t offset, size_t length) const {
   Advise(offset, length, MADV_WILLNEED);
 }
 
+void Mapping::Separate(size_t offset, size_t length) const {
+  const HostPages pages = PagesCovering(offset, length);
+  // The kernel splits a folio when advised that some of it is cold, if it finds the pages mapped.
+  const volatile uint8_t* const begin = read_base_ + pages.begin;
+  static_cast<void>(begin[0]);
+  static_cast<void>(begin[pages.length - HostPageBytes()]);
+  Advise(offset, length, MADV_COLD);
+}
+
 void Mapping::AdviseCold(size_t offset, size_t length) const { Advise(offset, length, MADV_COLD); }
 
 void Mapping::AdvisePageOut(size_t offset, size_t length) const {

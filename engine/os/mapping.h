@@ -80,6 +80,11 @@ class Mapping {
   absl::Status PopulateRead(size_t offset, size_t length) const;
   absl::Status PopulateWrite(size_t offset, size_t length);
 
+  // Sees to it that a store to the range does not make the kernel write what lies around it: a page
+  // cache folio that the range shares with other clean pages is split. What cannot be split (it is
+  // being written, or other processes have it mapped) stays. Reads the first and the last page.
+  void Separate(size_t offset, size_t length) const;
+
   // Advice that the range will not be needed soon: the first to go when memory is short (Cold), or
   // to go now (PageOut).
   void AdviseCold(size_t offset, size_t length) const;

@@ -3,6 +3,7 @@
 #define ESPALIER_ENGINE_SPACE_MEMORY_FILE_FOR_TESTING_H_
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -43,7 +44,12 @@ class MemoryFile final : public BackingFile {
   }
 
   // Only pages with blocks: without them the kernel would have to find some, or fail.
-  void PrepareToWrite(uint64_t first_page, uint64_t count) override {
+  void PrepareNew(uint64_t first_page, uint64_t count) override {
+    EXPECT_EQ(blocks_.CountRange(first_page, count), count);
+    // It may overwrite them.
+    std::memset(source_->write_page(PageNumber(first_page)), 0xee, count * kPageBytes);
+  }
+  void PrepareAgain(uint64_t first_page, uint64_t count) override {
     EXPECT_EQ(blocks_.CountRange(first_page, count), count);
   }
 

@@ -1,6 +1,7 @@
 #include "engine/space/page_allocator.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 
 #include "engine/base/status_macros.h"
@@ -26,6 +27,7 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
     page = end;
   }
   without_blocks_ = free_;
+  untouched_from_ = page_count;
   free_count_ = free_.Count();
   waiting_count_ = 0;
 }
@@ -33,8 +35,6 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
 void PageAllocator::Begin(Version version) {
   assert(allocated_.empty() && freed_.empty());
   running_ = version;
-  fresh_pages_ = 0;
-  prepared_until_ = 0;
 }
 
 void PageAllocator::Commit() {
@@ -135,12 +135,40 @@ absl::Status PageAllocator::EnsureBlocks(uint64_t first, uint64_t count) {
   return absl::OkStatus();
 }
 
-void PageAllocator::PrepareStretch(uint64_t first) {
-  if (first < prepared_until_ && first + kPreparePages >= prepared_until_) return;
-  const uint64_t end = std::min(free_.FindFirstClear(first), first + kPreparePages);
-  const uint64_t hole = without_blocks_.FindFirstSet(first);
-  prepared_until_ = std::min(end, hole);
-  if (prepared_until_ > first) file_->PrepareToWrite(first, prepared_until_ - first);
+void PageAllocator::PreparePage(uint64_t page) {
+  ++clean_pages_taken_;
+  if (page >= prepared_.first && page < prepared_.first + prepared_.count) return;
+  const uint64_t stretch = std::bit_floor(clean_pages_taken_ / kCleanPagesPerPreparedPage);
+  const uint64_t hole = without_blocks_.FindFirstSet(page);
+  if (page < untouched_from_) {
+    const uint64_t pages = stretch < kMinStretchPages ? 1 : std::min(stretch, kMaxAgainStretchPages);
+    const uint64_t end =
+        std::min({free_.FindFirstClear(page + 1), page + pages, hole, untouched_from_});
+    prepared_ = {page, end - page};
+    file_->PrepareAgain(page, prepared_.count);
+    return;
+  }
+  untouched_from_ = page + 1;
+  if (stretch < kMinStretchPages) return;
+  // To the next multiple of its size, so that large pages of the kernel fit.
+  const uint64_t pages = std::min(stretch, kMaxNewStretchBytes / page_bytes_);
+  const uint64_t end = std::min({(page / pages + 1) * pages, hole, page_count_});
+  prepared_ = {page, end - page};
+  untouched_from_ = end;
+  file_->PrepareNew(page, prepared_.count);
+}
+
+void PageAllocator::PrepareRun(uint64_t first, uint64_t count) {
+  const uint64_t end = first + count;
+  if (first < untouched_from_) {
+    file_->PrepareAgain(first, std::min(end, untouched_from_) - first);
+  }
+  if (end <= untouched_from_) return;
+  const uint64_t first_new = std::max(first, untouched_from_);
+  untouched_from_ = end;
+  if ((end - first_new) * page_bytes_ <= kMaxNewRunBytes) {
+    file_->PrepareNew(first_new, end - first_new);
+  }
 }
 
 void PageAllocator::RecordAllocation(uint64_t first, uint64_t count) {
@@ -161,11 +189,12 @@ absl::StatusOr<PageNumber> PageAllocator::AllocatePage(Reserve reserve) {
   if (!recent_.empty()) {
     page = recent_.back();
     recent_.pop_back();
+    if (!unsealed_.Test(page)) file_->PrepareAgain(page, 1);
   } else {
     page = free_.FindFirstSet(std::min(next_single_, page_count_));
     if (page >= page_count_) page = free_.FindFirstSet(0);
     ESPALIER_RETURN_IF_ERROR(EnsureBlocks(page, 1));
-    if (++fresh_pages_ >= kPrepareFromPages) PrepareStretch(page);
+    if (!unsealed_.Test(page)) PreparePage(page);
     free_.Clear(page);
     next_single_ = page + 1;
   }
@@ -191,6 +220,7 @@ absl::StatusOr<PageNumber> PageAllocator::AllocateRun(uint64_t count, Reserve re
     run = begin;
   }
   ESPALIER_RETURN_IF_ERROR(EnsureBlocks(*run, count));
+  PrepareRun(*run, count);
   free_.ClearRange(*run, count);
   unsealed_.ClearRange(*run, count);  // from an earlier life as a node
   next_run_ = front_first_ ? 0 : *run + count;
@@ -268,6 +298,8 @@ std::vector<PageNumber> PageAllocator::TakeUnsealed() {
     if (reachable_.Test(page)) pages.push_back(PageNumber(page));
   }
   unsealed_ = Bitmap(page_count_);
+  clean_pages_taken_ = 0;
+  prepared_ = {};
   return pages;
 }
 
@@ -311,6 +343,7 @@ void PageAllocator::TailWasReleased(uint64_t page_count) {
   assert(recent_.empty());
   free_count_ -= page_count_ - page_count;
   page_count_ = page_count;
+  untouched_from_ = std::min(untouched_from_, page_count_);
   reachable_.Resize(page_count_);
   changed_.Resize(page_count_ / kChangeGrain + 1);
   unsealed_.Resize(page_count_);

@@ -37,8 +37,11 @@ class BackingFile {
   virtual const page::PageSource& source() const = 0;
   // Gives pages inside of the file disk blocks, where they were punched.
   virtual absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) = 0;
-  // These pages are about to be written: lets the kernel prepare for all of them at once.
-  virtual void PrepareToWrite(uint64_t first_page, uint64_t count) = 0;
+  // Pages are about to be written, for the first time since they came with Grow(), or again: lets
+  // the kernel prepare for all of them at once. Only what lies in these pages may be lost by it,
+  // and only what lies in them be written to the device because of it.
+  virtual void PrepareNew(uint64_t first_page, uint64_t count) = 0;
+  virtual void PrepareAgain(uint64_t first_page, uint64_t count) = 0;
 };
 
 struct PageRun {
@@ -126,7 +129,10 @@ class PageAllocator {
 
   uint64_t GrowthStep(uint64_t needed) const;
   absl::Status GrowFor(uint64_t count, Reserve reserve);
-  void PrepareStretch(uint64_t first);
+  // Before the first store to free pages since the last checkpoint: `page` and a stretch behind it,
+  // or a run.
+  void PreparePage(uint64_t page);
+  void PrepareRun(uint64_t first, uint64_t count);
   absl::Status EnsureBlocks(uint64_t first, uint64_t count);
   void MakeFree(const FreedRun& run);
   void MarkReachable(uint64_t first, uint64_t count, bool reachable);
@@ -137,10 +143,17 @@ class PageAllocator {
 
   // Pages kept back for Reserve::kMayUse.
   static constexpr uint64_t kReservePages = 32;
-  // A transaction that has taken many fresh pages will take more: from here on they are prepared in
-  // stretches.
-  static constexpr uint64_t kPrepareFromPages = 256;
-  static constexpr uint64_t kPreparePages = 64;
+  // Who has taken many clean pages since the last checkpoint will take more: they are prepared in
+  // stretches of up to a quarter of what was taken, which bounds what is written for nothing. A
+  // stretch of new pages has at most the size that one entry of the processor's address
+  // translation can cover.
+  static constexpr uint64_t kCleanPagesPerPreparedPage = 4;
+  static constexpr uint64_t kMaxNewStretchBytes = uint64_t{2} << 20;
+  static constexpr uint64_t kMaxAgainStretchPages = 64;
+  // Below this, the first store does as well.
+  static constexpr uint64_t kMinStretchPages = 16;
+  // A new run that is larger than this is left to its first stores.
+  static constexpr uint64_t kMaxNewRunBytes = uint64_t{64} << 20;
   // What the stack of recently freed pages holds at the most.
   static constexpr size_t kMaxRecent = 4096;
   // Changes of `reachable_` are noted for parts of this many pages.
@@ -156,6 +169,7 @@ class PageAllocator {
   Bitmap unsealed_;  // nodes allocated since TakeUnsealed(); only those that are reachable count
   Bitmap free_;      // without those in recent_
   Bitmap without_blocks_;  // free pages that may have no disk blocks
+  uint64_t untouched_from_ = 0;  // the pages from here on came with Grow() and were never handed out
   std::vector<uint64_t>
       recent_;               // free pages that were in use just now: still cached, and dirty anyway
   uint64_t free_count_ = 0;  // in free_ and recent_
@@ -165,11 +179,13 @@ class PageAllocator {
   uint64_t next_run_ = 0;
   bool front_first_ = false;
 
+  // Since the last TakeUnsealed().
+  uint64_t clean_pages_taken_ = 0;  // that were not stored to since then
+  PageRun prepared_;                // the stretch that was prepared last
+
   // The running transaction's.
   Version running_{0};
   std::vector<PageRun> allocated_;
-  uint64_t fresh_pages_ = 0;     // of them not from recent_
-  uint64_t prepared_until_ = 0;  // end of the stretch that was prepared last
   std::vector<FreedRun> freed_;
 
   // Freed by committed transactions, before Reclaim().

@@ -170,7 +170,8 @@ class Engine final : private space::BackingFile {
   absl::Status Grow(uint64_t page_count) override;
   const page::PageSource& source() const override { return *source_; }
   absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) override;
-  void PrepareToWrite(uint64_t first_page, uint64_t count) override;
+  void PrepareNew(uint64_t first_page, uint64_t count) override;
+  void PrepareAgain(uint64_t first_page, uint64_t count) override;
 
   // --- checkpoint.cc
   absl::Status CheckpointLocked(Closing closing) ABSL_EXCLUSIVE_LOCKS_REQUIRED(checkpoint_mutex_);
