@@ -8,9 +8,14 @@
 
 namespace espalier::bench {
 
-Contest::Contest(const RunOptions& options, const ScratchDirectory& scratch, uint64_t seed,
-                 Progress& progress, Results& results)
-    : options_(options), scratch_(scratch), random_(seed), progress_(progress), results_(results) {
+Contest::Contest(const RunOptions& options, const ScratchDirectory& scratch,
+                 WarmMemory& warm_memory, uint64_t seed, Progress& progress, Results& results)
+    : options_(options),
+      scratch_(scratch),
+      warm_memory_(warm_memory),
+      random_(seed),
+      progress_(progress),
+      results_(results) {
   for (const Adapter* engine : options.engines) {
     contestants_.push_back({.engine = engine, .worker = {}, .failure = {}});
   }
@@ -63,9 +68,13 @@ absl::Status Contest::Do(Contestant& contestant, std::string_view step, const Ro
                          const StepOptions& options) {
   progress_.Show(
       absl::StrCat(std::string(row != nullptr ? row->name : step), "  ", contestant.name()));
-  ASSIGN_OR_RETURN(std::optional<double> figure, Ask(contestant, step, options));
+  if (row != nullptr) warm_memory_.StartSupply();
+  const absl::StatusOr<std::optional<double>> answer = Ask(contestant, step, options);
+  warm_memory_.StopSupply();
+  RETURN_IF_ERROR(answer.status());
+  const std::optional<double> figure = *answer;
   if (row == nullptr) return absl::OkStatus();
-  if (figure) {
+  if (figure.has_value()) {
     Record(contestant, *row, *figure);
   } else {
     RecordFailure(contestant, *row, contestant.failure);

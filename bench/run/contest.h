@@ -11,6 +11,7 @@
 #include "bench/run/options.h"
 #include "bench/run/progress.h"
 #include "bench/run/scratch_directory.h"
+#include "bench/run/warm_memory.h"
 #include "bench/run/worker.h"
 
 namespace espalier::bench {
@@ -34,8 +35,8 @@ struct Start {
 class Contest {
  public:
   // Everything passed by reference outlives the contest. Samples go into `results`.
-  Contest(const RunOptions& options, const ScratchDirectory& scratch, uint64_t seed,
-          Progress& progress, Results& results);
+  Contest(const RunOptions& options, const ScratchDirectory& scratch, WarmMemory& warm_memory,
+          uint64_t seed, Progress& progress, Results& results);
 
   // The engines in a new random order.
   std::vector<Contestant*> Shuffled();
@@ -74,6 +75,7 @@ class Contest {
 
   const RunOptions& options_;
   const ScratchDirectory& scratch_;
+  WarmMemory& warm_memory_;
   Random random_;
   Progress& progress_;
   Results& results_;

@@ -9,6 +9,7 @@
 #include "bench/run/scratch_directory.h"
 #include "bench/run/stages.h"
 #include "bench/run/status_macros.h"
+#include "bench/run/warm_memory.h"
 
 namespace espalier::bench {
 namespace {
@@ -57,10 +58,13 @@ absl::StatusOr<Results> RunBenchmark(const RunOptions& options) {
   Workload workload(options.record_count, options.value_size_bytes, kZipfianDraws);
   Workload growth_workload(kGrowthRecords, options.value_size_bytes, 0);
   Workload device_workload(kDeviceRecords, options.value_size_bytes, 0);
+  WarmMemory warm_memory;
+  results.run.push_back(
+      {"memory kept warm", absl::StrCat(warm_memory.bytes() >> 20, " MiB, given to the engines")});
   Random random(options.seed);
   for (uint64_t number = 1; number <= options.repetitions; ++number) {
     progress.Say(absl::StrCat("repetition ", number, " of ", options.repetitions));
-    Contest contest(options, *scratch, random.Next(), progress, results);
+    Contest contest(options, *scratch, warm_memory, random.Next(), progress, results);
     RETURN_IF_ERROR(RunSortedLoads(contest, workload));
     RETURN_IF_ERROR(RunSharedDatabase(contest, workload));
     RETURN_IF_ERROR(RunGrowth(contest, growth_workload));

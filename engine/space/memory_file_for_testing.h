@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "engine/base/bitmap.h"
@@ -46,12 +48,17 @@ class MemoryFile final : public BackingFile {
   // Only pages with blocks: without them the kernel would have to find some, or fail.
   void PrepareNew(uint64_t first_page, uint64_t count) override {
     EXPECT_EQ(blocks_.CountRange(first_page, count), count);
+    prepared_new_.push_back({first_page, count});
     // It may overwrite them.
     std::memset(source_->write_page(PageNumber(first_page)), 0xee, count * kPageBytes);
   }
   void PrepareAgain(uint64_t first_page, uint64_t count) override {
     EXPECT_EQ(blocks_.CountRange(first_page, count), count);
+    prepared_again_.push_back({first_page, count});
   }
+  // What was prepared since the last call.
+  std::vector<PageRun> TakePreparedNew() { return std::exchange(prepared_new_, {}); }
+  std::vector<PageRun> TakePreparedAgain() { return std::exchange(prepared_again_, {}); }
 
   // Growing beyond fails from now on.
   void set_limit_pages(uint64_t pages) { limit_pages_ = pages; }
@@ -86,6 +93,8 @@ class MemoryFile final : public BackingFile {
   const uint64_t capacity_pages_;
   std::shared_ptr<page::PageSource> source_;
   Bitmap blocks_;
+  std::vector<PageRun> prepared_new_;
+  std::vector<PageRun> prepared_again_;
   uint64_t limit_pages_ = UINT64_MAX;
   bool blocks_full_ = false;
 };

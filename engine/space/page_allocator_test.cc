@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/endian.h"
 #include "engine/base/seed_for_testing.h"
 #include "engine/base/status_for_testing.h"
 #include "engine/space/memory_file_for_testing.h"
@@ -120,6 +121,89 @@ TEST_F(PageAllocatorTest, FrontFirst) {
   allocator_.Commit();
 }
 
+// Grows with what is taken, so that little is written for nothing; aligned, so that it can be one
+// large folio.
+TEST_F(PageAllocatorTest, NewPagesArePreparedInGrowingStretches) {
+  constexpr uint64_t kPages = 20000;
+  constexpr uint64_t kLargest = (2 << 20) / MemoryFile::kPageBytes;
+  allocator_.Begin(Version(2));
+  uint64_t prepared = 0;
+  uint64_t end = 0;
+  uint64_t largest = 0;
+  for (uint64_t taken = 1; taken <= kPages; ++taken) {
+    const uint64_t page = AllocateOne();
+    for (const PageRun& run : file_.TakePreparedNew()) {
+      EXPECT_EQ(run.first, page);
+      EXPECT_GE(run.first, end) << "prepared twice";
+      end = run.first + run.count;
+      EXPECT_TRUE(end % 16 == 0 || end == allocator_.page_count());
+      largest = std::max(largest, run.count);
+      prepared += run.count;
+    }
+    ASSERT_LE(prepared, taken + taken / 4);
+  }
+  EXPECT_EQ(largest, kLargest);
+  EXPECT_GE(prepared, kPages - 200);
+  EXPECT_TRUE(file_.TakePreparedAgain().empty());
+  allocator_.Commit();
+
+  // A checkpoint: what is left of the stretch is clean now, and part of a folio with pages in use.
+  const uint64_t next = allocator_.TakeUnsealed().back().value + 1;
+  ASSERT_LT(next, end);
+  allocator_.Begin(Version(3));
+  EXPECT_EQ(AllocateOne(), next);
+  EXPECT_TRUE(file_.TakePreparedNew().empty());
+  const std::vector<PageRun> again = file_.TakePreparedAgain();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again.front().first, next);
+  EXPECT_EQ(again.front().count, 1u);
+  allocator_.Commit();
+}
+
+// Once between two checkpoints: after that the page is dirty.
+TEST_F(PageAllocatorTest, PagesArePreparedAgainAfterACheckpoint) {
+  const auto take_and_give_back = [this](uint64_t version) {
+    allocator_.Begin(Version(version));
+    const uint64_t page = AllocateOne();
+    allocator_.Free(PageNumber(page), Version(version));
+    allocator_.Commit();
+    return page;
+  };
+  const uint64_t page = take_and_give_back(2);
+  EXPECT_EQ(take_and_give_back(3), page);
+  EXPECT_TRUE(file_.TakePreparedAgain().empty());
+  allocator_.TakeUnsealed();
+  for (const uint64_t version : {4, 5}) {
+    allocator_.Begin(Version(version));
+    allocator_.AllocateFromFront();
+    EXPECT_EQ(AllocateOne(), page);
+    EXPECT_EQ(file_.TakePreparedAgain().size(), version == 4 ? 1u : 0u);
+    allocator_.Rollback();
+  }
+}
+
+TEST_F(PageAllocatorTest, RunsArePrepared) {
+  allocator_.Begin(Version(2));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const PageNumber run, allocator_.AllocateRun(100, Reserve::kKeep));
+  const std::vector<PageRun> made = file_.TakePreparedNew();
+  ASSERT_EQ(made.size(), 1u);
+  EXPECT_EQ(made.front().first, run.value);
+  EXPECT_EQ(made.front().count, 100u);
+  allocator_.FreeRun(run, 50, Version(2));
+  // Half of it again, half of it new.
+  allocator_.FreeRun(PageNumber(run.value + 50), 50, Version(2));
+  ASSERT_THAT(allocator_.AllocateRun(150, Reserve::kKeep), IsOkAndHolds(run));
+  const std::vector<PageRun> again = file_.TakePreparedAgain();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again.front().first, run.value);
+  EXPECT_EQ(again.front().count, 100u);
+  const std::vector<PageRun> more = file_.TakePreparedNew();
+  ASSERT_EQ(more.size(), 1u);
+  EXPECT_EQ(more.front().first, run.value + 100);
+  EXPECT_EQ(more.front().count, 50u);
+  allocator_.Commit();
+}
+
 // --- Against a model: every page's lives ---------------------------------------------------------
 
 // One life of a page: a version p sees it if birth <= p < death.
@@ -199,7 +283,8 @@ class Model {
       front_ = true;
       allocator_.AllocateFromFront();
     }
-    for (uint64_t i = Below(40); i > 0 && !::testing::Test::HasFailure(); --i) {
+    const uint64_t steps = Below(20) == 0 ? 400 : 40;
+    for (uint64_t i = Below(steps); i > 0 && !::testing::Test::HasFailure(); --i) {
       if (Below(5) < 2 && !live_.empty()) {
         FreeSome(version);
       } else {
@@ -247,6 +332,7 @@ class Model {
       dead_.erase(page);
       unsealed_.erase(page);
       changed_.insert(page);
+      StoreLE64(file_.source().write_page(PageNumber(page)), version);
     }
     if (count == 1) unsealed_.insert(first->value);
   }
@@ -338,6 +424,14 @@ class Model {
           << "page " << page;
       // What is free already nobody may see.
       ASSERT_FALSE(free.Test(page) && IsSeen(page) && fault_ == Fault::kNone) << "page " << page;
+    }
+    // Whatever was prepared, nothing was lost.
+    for (const auto& [page, birth] : live_) {
+      ASSERT_EQ(LoadLE64(file_.source().read_page(PageNumber(page))), birth) << "page " << page;
+    }
+    for (const auto& [page, life] : dead_) {
+      if (!IsSeen(page) || fault_ != Fault::kNone) continue;
+      ASSERT_EQ(LoadLE64(file_.source().read_page(PageNumber(page))), life.birth) << "page " << page;
     }
     EXPECT_EQ(allocator_.reachable_pages(), live_.size());
     EXPECT_EQ(allocator_.free_pages(), free.Count());
