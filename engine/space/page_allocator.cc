@@ -40,9 +40,10 @@ void PageAllocator::Begin(Version version) {
 void PageAllocator::Commit() {
   allocated_.clear();
   front_first_ = false;
-  if (freed_.empty()) return;
-  for (const FreedRun& run : freed_) waiting_count_ += run.count;
-  undecided_.push_back({running_, std::move(freed_)});
+  for (const FreedRun& run : freed_) {
+    waiting_count_ += run.count;
+    undecided_.push_back({run, running_});
+  }
   freed_.clear();
 }
 
@@ -264,12 +265,11 @@ void PageAllocator::Place(const FreedRun& run, absl::Span<const Version> protect
 }
 
 void PageAllocator::Reclaim(absl::Span<const Version> protected_versions) {
-  for (const FreedBatch& batch : undecided_) {
+  for (const Undecided& freed : undecided_) {
     const auto death =
-        std::lower_bound(protected_versions.begin(), protected_versions.end(), batch.death);
-    const auto before_death =
-        protected_versions.first(static_cast<size_t>(death - protected_versions.begin()));
-    for (const FreedRun& run : batch.runs) Place(run, before_death);
+        std::lower_bound(protected_versions.begin(), protected_versions.end(), freed.death);
+    Place(freed.run,
+          protected_versions.first(static_cast<size_t>(death - protected_versions.begin())));
   }
   undecided_.clear();
   // Lists of versions that are no longer protected move down, the youngest first, so that what
@@ -395,9 +395,7 @@ Bitmap PageAllocator::FreePages() const {
 
 Bitmap PageAllocator::WaitingPagesBitmap() const {
   Bitmap pages(page_count_);
-  for (const FreedBatch& batch : undecided_) {
-    for (const FreedRun& run : batch.runs) pages.SetRange(run.first, run.count);
-  }
+  for (const Undecided& freed : undecided_) pages.SetRange(freed.run.first, freed.run.count);
   for (const auto& [version, runs] : waiting_) {
     for (const FreedRun& run : runs) pages.SetRange(run.first, run.count);
   }

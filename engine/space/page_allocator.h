@@ -189,11 +189,11 @@ class PageAllocator {
   std::vector<FreedRun> freed_;
 
   // Freed by committed transactions, before Reclaim().
-  struct FreedBatch {
+  struct Undecided {
+    FreedRun run;
     Version death;
-    std::vector<FreedRun> runs;
   };
-  std::vector<FreedBatch> undecided_;
+  std::vector<Undecided> undecided_;
   absl::btree_map<Version, std::vector<FreedRun>> waiting_;
 };
 

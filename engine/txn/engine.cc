@@ -77,8 +77,8 @@ absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginWrite(WriterGate::Deadl
   return transaction;
 }
 
-void Engine::Publish(const VersionState& state) {
-  versions_.push_back(std::make_unique<VersionState>(state));
+void Engine::Publish(VersionState state) {
+  versions_.push_back(std::make_unique<VersionState>(std::move(state)));
   current_.store(versions_.back().get(), std::memory_order_seq_cst);
 }
 

@@ -8,7 +8,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -28,6 +27,7 @@
 #include "engine/page/superblock.h"
 #include "engine/space/page_allocator.h"
 #include "engine/space/space_map.h"
+#include "engine/txn/catalogue.h"
 #include "engine/txn/reader_table.h"
 #include "engine/txn/writer_gate.h"
 
@@ -46,11 +46,16 @@ struct EngineOptions {
 
 // A committed version. Immutable.
 struct VersionState {
-  Version version;
+  Version version{0};
   page::TreeRoot catalogue;
-  uint64_t next_id;     // for keyspaces and detached trees
-  uint64_t page_limit;  // pages of the file
+  uint64_t next_id = 0;     // for keyspaces and detached trees
+  uint64_t page_limit = 0;  // pages of the file
   std::shared_ptr<page::PageSource> source;
+  // What the catalogue says of the keyspace that was used last, which is nearly always the one that
+  // the next transaction wants.
+  std::optional<CatalogueReader::Listed> recent;
+  // False if the catalogue surely has no detached trees.
+  bool may_have_detached = true;
 
   page::PageReader reader() const { return {source.get(), version, page_limit}; }
 };
@@ -155,7 +160,7 @@ class Engine final : private space::BackingFile {
                                                             size_t wanted_bytes);
 
   // --- engine.cc: versions
-  void Publish(const VersionState& state);
+  void Publish(VersionState state);
   void ReclaimPages();
   const VersionState& newest() const { return *current_.load(std::memory_order_seq_cst); }
   void NoteSpaceStats();
@@ -207,7 +212,7 @@ class Engine final : private space::BackingFile {
   std::optional<space::PageAllocator> allocator_;
   std::optional<space::SpaceMap> space_map_;
   // Versions that may still be read, oldest first; the last one is the newest.
-  std::deque<std::unique_ptr<VersionState>> versions_;
+  std::vector<std::unique_ptr<VersionState>> versions_;
   ReaderTable::Scan scan_;
   bool prepared_for_writing_ = false;
   // No version below this one is made: after an unclean end, versions that were lost may have left

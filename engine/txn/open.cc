@@ -182,8 +182,12 @@ absl::Status Engine::Load() {
   allocator_.emplace(page::FirstDataPage(page_bytes()), page_bytes(),
                      static_cast<space::BackingFile*>(this));
   space_map_.emplace(page_bytes());
-  const VersionState state{slot_.version, slot_.catalogue, slot_.next_keyspace_id, slot_.page_count,
-                           source_};
+  VersionState state;
+  state.version = slot_.version;
+  state.catalogue = slot_.catalogue;
+  state.next_id = slot_.next_keyspace_id;
+  state.page_limit = slot_.page_count;
+  state.source = source_;
   ESPALIER_ASSIGN_OR_RETURN(
       Bitmap reachable,
       space_map_->Load(state.reader(), slot_.space_map, slot_.space_map_height, slot_.page_count));
@@ -196,7 +200,11 @@ absl::Status Engine::Load() {
   // half, so that the tags of child references differ as well.
   constexpr uint64_t kLostVersions = (uint64_t{1} << 32) + 40503;
   if (!slot_.clean) first_new_version_ = Version(slot_.version.value + kLostVersions);
-  Publish(state);
+  // If that page is damaged, whoever needs it will be told.
+  absl::StatusOr<KeyspaceRecord> record =
+      CatalogueReader(state.reader(), state.catalogue).FindById(kDefaultKeyspaceId);
+  if (record.ok()) state.recent = {kDefaultKeyspaceId, *std::move(record)};
+  Publish(std::move(state));
   NoteSpaceStats();
   return absl::OkStatus();
 }

@@ -25,7 +25,15 @@ void TransactionState::BeginReading(ReaderSlot* slot, const VersionState& state)
   version_ = state.version;
   catalogue_ = state.catalogue;
   version_reader_ = state.reader();
+  Remember(state);
   open_ = true;
+}
+
+void TransactionState::Remember(const VersionState& state) {
+  if (!state.recent.has_value()) return;
+  first_keyspace_.id = state.recent->id;
+  first_keyspace_.record = state.recent->record;
+  last_ = &first_keyspace_;
 }
 
 void TransactionState::End() {

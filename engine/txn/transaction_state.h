@@ -90,6 +90,8 @@ class TransactionState {
   absl::Status BadKey(std::string_view key) const;
   absl::StatusOr<KeyspaceState*> FindKeyspaceSlowly(uint64_t id);
   // Those that were asked for so far.
+  // Takes what the version knows of a keyspace over.
+  void Remember(const VersionState& state);
   template <typename Function>
   void ForEachKeyspace(Function function) const {
     if (first_keyspace_.id != KeyspaceState::kNone) function(first_keyspace_);

@@ -24,6 +24,8 @@ WriteState::WriteState(Engine* engine, const VersionState& base, Version version
   version_ = version;
   catalogue_ = base.catalogue;
   reader_ = &pages_.reader();
+  may_have_detached_ = base.may_have_detached;
+  Remember(base);
   open_ = true;
 }
 
@@ -291,6 +293,7 @@ absl::Status WriteState::SealReserved() {
 
 // Frees a bounded number of pages of trees that were cut off, and writes down what is left of them.
 absl::Status WriteState::FreeDetached() {
+  if (detached_.empty() && !may_have_detached_) return absl::OkStatus();
   uint64_t budget = kDetachedPagesPerCommit;
   CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
   for (const tree::DetachedTree& tree : detached_) {
@@ -300,12 +303,14 @@ absl::Status WriteState::FreeDetached() {
     }
     if (rest.has_value()) {
       ESPALIER_RETURN_IF_ERROR(catalogue.PutDetached({next_id_++, *rest}));
+      may_have_detached_ = true;
     }
   }
   detached_.clear();
   while (budget > 0) {
     ESPALIER_ASSIGN_OR_RETURN(const std::vector<DetachedRecord> oldest,
                               CatalogueReader(reader(), catalogue_).Detached(1));
+    may_have_detached_ = !oldest.empty();
     if (oldest.empty()) break;
     ESPALIER_ASSIGN_OR_RETURN(const std::optional<tree::DetachedTree> rest,
                               tree::TreeWriter::FreePart(pages_, oldest[0].tree, budget));
@@ -351,7 +356,15 @@ absl::StatusOr<Version> WriteState::Commit() {
   }
   Engine& engine = *engine_;
   engine.allocator_->Commit();
-  engine.Publish({version_, catalogue_, next_id_, engine.allocator_->page_count(), engine.source_});
+  VersionState state;
+  state.version = version_;
+  state.catalogue = catalogue_;
+  state.next_id = next_id_;
+  state.page_limit = engine.allocator_->page_count();
+  state.source = engine.source_;
+  if (last_ != nullptr && !last_->dropped) state.recent = {last_->id, std::move(last_->record)};
+  state.may_have_detached = may_have_detached_;
+  engine.Publish(std::move(state));
   engine.commits_.fetch_add(1, std::memory_order_relaxed);
   engine.ReclaimPages();
   const Version version = version_;

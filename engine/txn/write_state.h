@@ -93,6 +93,7 @@ class WriteState final : public TransactionState {
   // Large values that the caller was still writing when they were put.
   std::vector<std::pair<uint64_t, std::string>> reserved_;
   std::vector<tree::DetachedTree> detached_;
+  bool may_have_detached_;  // the catalogue, as VersionState says
 };
 
 }  // namespace espalier::txn
