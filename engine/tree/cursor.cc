@@ -26,6 +26,19 @@ bool Cursor::Stop() {
   return false;
 }
 
+void Cursor::TouchLeaves(const Inner& parent, uint32_t first) const {
+  const uint32_t end = std::min(parent.size(), first + kLeavesAtSeek);
+  uint64_t sum = 0;
+  for (uint32_t i = first; i < end; ++i) {
+    const ChildRef ref = parent.child(i);
+    if (ref.number().value < reader_.page_limit()) {
+      sum += page::HeaderOf(reader_.source().read_page(ref.number())).identity;
+    }
+  }
+  // The loads must not be dropped as useless.
+  asm volatile("" : : "r"(sum));
+}
+
 bool Cursor::EnterLeaf() {
   leaf_size_ = leaf().size();
   upcoming_ = upcoming_end_ = nullptr;
@@ -108,9 +121,12 @@ bool Cursor::SeekLowerBound(std::string_view key) {
     const Inner inner(page);
     steps_[level] = {page, inner.FindChild(key)};
     ref = inner.child(steps_[level].index);
-    if (level == 1 && ref.number().value < reader_.page_limit()) {
-      const uint8_t* const child = reader_.source().read_page(ref.number());
-      for (size_t line = 0; line < 4; ++line) __builtin_prefetch(child + line * 64);
+    if (level == 1) {
+      TouchLeaves(inner, steps_[1].index);
+      if (ref.number().value < reader_.page_limit()) {
+        const uint8_t* const child = reader_.source().read_page(ref.number());
+        for (size_t line = 1; line < 4; ++line) __builtin_prefetch(child + line * 64);
+      }
     }
   }
   const uint8_t* const page = reader_.Fetch(ref, 0);

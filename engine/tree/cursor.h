@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "engine/page/format.h"
+#include "engine/page/inner.h"
 #include "engine/page/leaf.h"
 #include "engine/page/page_source.h"
 
@@ -58,6 +59,7 @@ class Cursor {
 
  private:
   static constexpr uint32_t kRecordsAhead = 6;
+  static constexpr uint32_t kLeavesAtSeek = 4;
 
   struct Step {
     const uint8_t* page;
@@ -70,6 +72,9 @@ class Cursor {
   // Goes down from the node at `level` to the first or last leaf below its current child.
   bool DescendToEdge(uint32_t level, bool last);
   bool EnterLeaf();
+  // Loads the first bytes of the leaves that a short scan from `first` on passes, one right after
+  // the other, so that the walks through the page table, which take longer than all else, overlap.
+  void TouchLeaves(const page::Inner& parent, uint32_t first) const;
   void FetchAhead() {
     constexpr size_t kLineBytes = 64;
     if (fetch_records_ && leaf_index_ + kRecordsAhead < leaf_size_) {
