@@ -153,9 +153,10 @@ void TakeApart(const Inner& node, Arena& arena, std::vector<InnerEntry>& entries
 uint32_t LeafBytes(absl::Span<const LeafEntry> entries) { return NodeBytes(entries); }
 uint32_t InnerBytes(absl::Span<const InnerEntry> entries) { return NodeBytes(entries); }
 
-void BuildLeaf(absl::Span<const LeafEntry> entries, uint8_t* page, uint32_t page_bytes) {
+void BuildLeaf(absl::Span<const LeafEntry> entries, uint8_t* page, uint32_t page_bytes,
+               uint32_t longest_prefix) {
   const uint32_t count = static_cast<uint32_t>(entries.size());
-  const uint32_t prefix_length = PrefixOf(entries);
+  const uint32_t prefix_length = std::min(PrefixOf(entries), longest_prefix);
   if (prefix_length > 0) {
     std::memcpy(page + kHeaderBytes, entries.front().key.data(), prefix_length);
   }

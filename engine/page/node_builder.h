@@ -53,8 +53,10 @@ uint32_t LeafBytes(absl::Span<const LeafEntry> entries);
 uint32_t InnerBytes(absl::Span<const InnerEntry> entries);
 
 // Overwrites entries, heap and prefix of `page`, and the header fields that describe them;
-// checksum, identity and birth stay. The entries must fit and must not lie in `page`.
-void BuildLeaf(absl::Span<const LeafEntry> entries, uint8_t* page, uint32_t page_bytes);
+// checksum, identity and birth stay. The entries must fit and must not lie in `page`. The prefix is
+// as long as they allow, but at most `longest_prefix`, for a leaf that is to get more entries.
+void BuildLeaf(absl::Span<const LeafEntry> entries, uint8_t* page, uint32_t page_bytes,
+               uint32_t longest_prefix = UINT32_MAX);
 void BuildInner(absl::Span<const InnerEntry> entries, uint8_t* page, uint32_t page_bytes);
 
 // Where to cut a list that does not fit into one page: the number of entries that go to the left

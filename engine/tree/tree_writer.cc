@@ -115,8 +115,20 @@ TreeWriter::Appended TreeWriter::TryAppend(std::string_view key, const Payload& 
       !LeafEditor(writable(0), pages_->page_bytes()).Insert(size, key, payload)) {
     return Appended::kNotHere;
   }
-  AddToCounts(1);
+  for (uint32_t level = 1; level < root_->height; ++level) {
+    StoreLE64(end_counts_[level], LoadLE64(end_counts_[level]) + 1);
+  }
+  ++root_->entries;
   return Appended::kDone;
+}
+
+void TreeWriter::StandAtEnd() {
+  at_end_ = true;
+  for (uint32_t level = 1; level < root_->height; ++level) {
+    const Inner node(path_[level].page);
+    end_counts_[level] =
+        writable(level) + (node.counts() - node.page()) + size_t{8} * path_[level].index;
+  }
 }
 
 absl::Status TreeWriter::MakePathWritable(uint32_t lowest_level) {
@@ -165,19 +177,29 @@ absl::StatusOr<uint8_t*> TreeWriter::Put(std::string_view key, const Payload& pa
   const Leaf view(path_[0].page);
   const bool last = index == view.size() && (at_end || AtRightEdge());
   if (leaf.Insert(index, key, payload)) {
-    at_end_ = last;
+    if (last) StandAtEnd();
     return leaf.payload_bytes(index);
   }
   // Keys that come in ascending order leave full leaves behind them.
-  if (last && index > 0 &&
-      page::ComparePrefix(key, view.prefix_bytes(), view.prefix_length()) == 0 &&
-      view.UsedBytes() + Leaf::kEntryArrayBytes +
-              page::LeafRecordBytes(static_cast<uint32_t>(key.size()) - view.prefix_length(),
-                                    static_cast<uint32_t>(payload.bytes.size())) >
-          pages_->page_bytes()) {
-    return PutInNewLastLeaf(key, payload);
-  }
+  if (last && index > 0 && IsFullFor(key, payload)) return PutInNewLastLeaf(key, payload);
   return PutSlowly(key, payload, /*insert=*/true);
+}
+
+// Whether no rebuilding makes room for the entry at the end of the leaf.
+bool TreeWriter::IsFullFor(std::string_view key, const Payload& payload) const {
+  const Leaf leaf(path_[0].page);
+  const uint32_t prefix_length = leaf.prefix_length();
+  if (page::ComparePrefix(key, leaf.prefix_bytes(), prefix_length) != 0) return false;
+  // The prefix may be shorter than it could be. Of what a longer one takes from the keys, only the
+  // part behind the heads saves room.
+  char* const first_key = arena_->Allocate(leaf.KeyLength(0) + page::kHeadBytes);
+  const uint32_t common = page::CommonPrefixLength({first_key, leaf.CopyKey(0, first_key)}, key);
+  const uint32_t saved =
+      std::min(common - prefix_length, page::TailLength(leaf.SuffixLength(0))) * (leaf.size() - 1);
+  return leaf.UsedBytes() + Leaf::kEntryArrayBytes +
+             page::LeafRecordBytes(static_cast<uint32_t>(key.size()) - prefix_length,
+                                   static_cast<uint32_t>(payload.bytes.size())) >
+         pages_->page_bytes() + saved;
 }
 
 absl::StatusOr<uint8_t*> TreeWriter::PutInNewLastLeaf(std::string_view key,
@@ -189,7 +211,9 @@ absl::StatusOr<uint8_t*> TreeWriter::PutInNewLastLeaf(std::string_view key,
       page::ShortestSeparator({last_key, left.CopyKey(left.size() - 1, last_key)}, key);
   ESPALIER_ASSIGN_OR_RETURN(const WritablePage right, pages_->NewNode(0));
   const LeafEntry entry{key, payload};
-  page::BuildLeaf(absl::MakeConstSpan(&entry, 1), right.bytes, pages_->page_bytes());
+  // What follows will share as much with this key as this one with what was before it, or so.
+  page::BuildLeaf(absl::MakeConstSpan(&entry, 1), right.bytes, pages_->page_bytes(),
+                  std::min(left.prefix_length(), static_cast<uint32_t>(separator.size()) - 1));
   const uint32_t height = root_->height;
   ESPALIER_RETURN_IF_ERROR(InsertChild(1, separator, right.ref, left.size(), 1));
   // The path leads on to the new leaf where its parent was not split.
@@ -200,7 +224,7 @@ absl::StatusOr<uint8_t*> TreeWriter::PutInNewLastLeaf(std::string_view key,
         inner.child(parent.index + 1) == right.ref) {
       ++parent.index;
       path_[0] = {right.ref, right.bytes, 1};
-      at_end_ = true;
+      StandAtEnd();
     }
   }
   return LeafEditor(right.bytes, pages_->page_bytes()).payload_bytes(0);

@@ -122,6 +122,9 @@ class TreeWriter {
   // The steps from the root down to `lowest_level`.
   absl::Status MakePathWritable(uint32_t lowest_level = 0);
   void AddToCounts(int64_t delta);
+  // The path is writable and leads to the last entry.
+  void StandAtEnd();
+  bool IsFullFor(std::string_view key, const page::Payload& payload) const;
 
   absl::StatusOr<uint8_t*> PutInNewLastLeaf(std::string_view key, const page::Payload& payload);
   absl::StatusOr<uint8_t*> PutSlowly(std::string_view key, const page::Payload& payload,
@@ -154,6 +157,7 @@ class TreeWriter {
   bool exact_ = false;                         // the last Seek's
   // The path is writable and leads to the last leaf, which is not empty.
   bool at_end_ = false;
+  std::array<uint8_t*, page::kMaxHeight> end_counts_{};  // then: by level, where the counts are
   // Reused from call to call.
   std::vector<page::LeafEntry> leaf_entries_;
   std::vector<page::InnerEntry> inner_entries_;

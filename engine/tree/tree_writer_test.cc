@@ -167,6 +167,23 @@ TEST(TreeWriterOrderTest, AscendingKeysFillThePages) {
   }
 }
 
+// A leaf that begins in one group of keys and goes on in the next gets the prefix of what it holds
+// in the end.
+TEST(TreeWriterOrderTest, AscendingKeysWithLongCommonStems) {
+  TreeForTesting tree;
+  uint64_t raw_bytes = 0;
+  for (int group = 100; group < 120; ++group) {
+    const std::string stem = std::to_string(group) + std::string(60, 's');
+    for (int i = 10000; i < 10500; ++i) {
+      const std::string key = stem + std::to_string(i);
+      tree.Append(key, "value");
+      raw_bytes += key.size() + 5;
+    }
+  }
+  tree.Check();
+  EXPECT_LT(tree.allocator().reachable_pages() * TreeForTesting::kPageBytes, raw_bytes * 3 / 10);
+}
+
 TEST(TreeWriterOrderTest, DescendingKeys) {
   TreeForTesting tree;
   for (int i = 3000; i > 0; --i) tree.Put(std::to_string(1000000 + i), std::string(100, 'v'));
