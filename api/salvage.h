@@ -22,8 +22,9 @@ struct SalvageReport {
 };
 
 // `keyspace` is the name where the leaf was reached through its keyspace's tree, and
-// "salvaged" for valid leaves that are no longer reachable from the root; a key may then come more
-// than once, older versions first. Views are valid during the call. Returning an error stops.
+// "salvaged" (with a + or more behind it if a keyspace has that name) for valid leaves that are no
+// longer reachable from the root; a key may then come more than once, older versions first. Views
+// are valid during the call. Returning an error stops.
 using SalvageSink = std::function<absl::Status(std::string_view keyspace, std::string_view key,
                                                std::string_view value)>;
 

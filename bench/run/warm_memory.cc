@@ -16,7 +16,7 @@ constexpr size_t kSlackBytes = size_t{128} << 20;
 constexpr auto kInterval = std::chrono::milliseconds(20);
 
 size_t FreeBytes() {
-  struct sysinfo info{};
+  struct sysinfo info {};
   return sysinfo(&info) == 0 ? size_t{info.freeram} * info.mem_unit : 0;
 }
 

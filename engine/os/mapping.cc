@@ -1,6 +1,7 @@
 #include "engine/os/mapping.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,6 +43,11 @@ absl::Status NoWritableView(std::string_view operation, std::string_view path) {
 size_t HostPageBytes() {
   static const auto host_page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   return host_page_bytes;
+}
+
+uint64_t MajorFaults() {
+  rusage usage{};
+  return getrusage(RUSAGE_THREAD, &usage) == 0 ? static_cast<uint64_t>(usage.ru_majflt) : 0;
 }
 
 Mapping::Mapping(const File& file, size_t capacity_bytes)

@@ -28,6 +28,9 @@
 
 namespace espalier::os {
 
+// Page faults of the calling thread so far that had to wait for a device.
+uint64_t MajorFaults();
+
 enum class Access { kReadOnly, kReadWrite };
 
 // The host's page size, which is what the kernel maps, faults and counts in.

@@ -68,4 +68,12 @@ std::optional<CheckpointSlot> CheckpointSlot::Decode(std::span<const uint8_t> by
   return slot;
 }
 
+std::optional<CheckpointSlot> CheckpointSlot::DecodeOfAny(std::span<const uint8_t> bytes,
+                                                          uint32_t slot_index) {
+  if (bytes.size() < kEncodedBytes) return std::nullopt;
+  Uuid uuid;
+  std::copy_n(bytes.begin() + kUuidOffset, uuid.size(), uuid.begin());
+  return Decode(bytes, uuid, slot_index);
+}
+
 }  // namespace espalier::page

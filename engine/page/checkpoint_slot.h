@@ -55,6 +55,10 @@ struct CheckpointSlot {
   // Nothing if the bytes are no valid slot of this database.
   static std::optional<CheckpointSlot> Decode(std::span<const uint8_t> bytes, const Uuid& uuid,
                                               uint32_t slot_index);
+  // Where the superblock, which has the UUID, is damaged: whether this is a valid slot of some
+  // database, and which.
+  static std::optional<CheckpointSlot> DecodeOfAny(std::span<const uint8_t> bytes,
+                                                   uint32_t slot_index);
 };
 
 }  // namespace espalier::page

@@ -140,11 +140,13 @@ void PageAllocator::PreparePage(uint64_t page) {
   ++clean_pages_taken_;
   if (page >= prepared_.first && page < prepared_.first + prepared_.count) return;
   const uint64_t stretch = std::bit_floor(clean_pages_taken_ / kCleanPagesPerPreparedPage);
-  const uint64_t hole = without_blocks_.FindFirstSet(page);
+  // Only free pages, and only such with blocks.
+  const uint64_t limit =
+      std::min(free_.FindFirstClear(page + 1), without_blocks_.FindFirstSet(page));
   if (page < untouched_from_) {
-    const uint64_t pages = stretch < kMinStretchPages ? 1 : std::min(stretch, kMaxAgainStretchPages);
-    const uint64_t end =
-        std::min({free_.FindFirstClear(page + 1), page + pages, hole, untouched_from_});
+    const uint64_t pages =
+        stretch < kMinStretchPages ? 1 : std::min(stretch, kMaxAgainStretchPages);
+    const uint64_t end = std::min({page + pages, limit, untouched_from_});
     prepared_ = {page, end - page};
     file_->PrepareAgain(page, prepared_.count);
     return;
@@ -153,7 +155,7 @@ void PageAllocator::PreparePage(uint64_t page) {
   if (stretch < kMinStretchPages) return;
   // To the next multiple of its size, so that large pages of the kernel fit.
   const uint64_t pages = std::min(stretch, kMaxNewStretchBytes / page_bytes_);
-  const uint64_t end = std::min({(page / pages + 1) * pages, hole, page_count_});
+  const uint64_t end = std::min((page / pages + 1) * pages, limit);
   prepared_ = {page, end - page};
   untouched_from_ = end;
   file_->PrepareNew(page, prepared_.count);
@@ -344,6 +346,7 @@ void PageAllocator::TailWasReleased(uint64_t page_count) {
   free_count_ -= page_count_ - page_count;
   page_count_ = page_count;
   untouched_from_ = std::min(untouched_from_, page_count_);
+  prepared_ = {};
   reachable_.Resize(page_count_);
   changed_.Resize(page_count_ / kChangeGrain + 1);
   unsealed_.Resize(page_count_);

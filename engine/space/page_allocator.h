@@ -169,7 +169,8 @@ class PageAllocator {
   Bitmap unsealed_;  // nodes allocated since TakeUnsealed(); only those that are reachable count
   Bitmap free_;      // without those in recent_
   Bitmap without_blocks_;  // free pages that may have no disk blocks
-  uint64_t untouched_from_ = 0;  // the pages from here on came with Grow() and were never handed out
+  uint64_t untouched_from_ =
+      0;  // the pages from here on came with Grow() and were never handed out
   std::vector<uint64_t>
       recent_;               // free pages that were in use just now: still cached, and dirty anyway
   uint64_t free_count_ = 0;  // in free_ and recent_

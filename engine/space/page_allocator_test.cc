@@ -431,7 +431,8 @@ class Model {
     }
     for (const auto& [page, life] : dead_) {
       if (!IsSeen(page) || fault_ != Fault::kNone) continue;
-      ASSERT_EQ(LoadLE64(file_.source().read_page(PageNumber(page))), life.birth) << "page " << page;
+      ASSERT_EQ(LoadLE64(file_.source().read_page(PageNumber(page))), life.birth)
+          << "page " << page;
     }
     EXPECT_EQ(allocator_.reachable_pages(), live_.size());
     EXPECT_EQ(allocator_.free_pages(), free.Count());

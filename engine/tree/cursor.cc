@@ -74,10 +74,18 @@ bool Cursor::DescendToEdge(uint32_t level, bool last) {
   return true;
 }
 
-bool Cursor::First() {
+void Cursor::Begin() {
   valid_ = false;
   leaves_passed_ = 0;
+  leaves_until_look_ = kLeavesPerLook;
+  looks_left_ = 0;
+  major_faults_.reset();
+  announced_parent_ = nullptr;
   status_ = absl::OkStatus();
+}
+
+bool Cursor::First() {
+  Begin();
   if (root_.height == 0) return false;
   const uint32_t top = root_.height - 1;
   const uint8_t* const page = reader_.Fetch(root_.ref, top);
@@ -90,9 +98,7 @@ bool Cursor::First() {
 }
 
 bool Cursor::Last() {
-  valid_ = false;
-  leaves_passed_ = 0;
-  status_ = absl::OkStatus();
+  Begin();
   if (root_.height == 0) return false;
   const uint32_t top = root_.height - 1;
   const uint8_t* const page = reader_.Fetch(root_.ref, top);
@@ -110,9 +116,7 @@ bool Cursor::Last() {
 }
 
 bool Cursor::SeekLowerBound(std::string_view key) {
-  valid_ = false;
-  leaves_passed_ = 0;
-  status_ = absl::OkStatus();
+  Begin();
   if (root_.height == 0) return false;
   ChildRef ref = root_.ref;
   for (uint32_t level = root_.height - 1; level > 0; --level) {
@@ -145,9 +149,7 @@ bool Cursor::SeekLowerBound(std::string_view key) {
 }
 
 bool Cursor::Select(uint64_t index) {
-  valid_ = false;
-  leaves_passed_ = 0;
-  status_ = absl::OkStatus();
+  Begin();
   if (root_.height == 0) return false;
   ChildRef ref = root_.ref;
   for (uint32_t level = root_.height - 1; level > 0; --level) {
@@ -183,6 +185,31 @@ bool Cursor::CountLeaves(int64_t step) {
   return Stop();
 }
 
+void Cursor::LookAhead() {
+  if (--leaves_until_look_ > 0) return;
+  leaves_until_look_ = kLeavesPerLook;
+  const uint64_t faults = os::MajorFaults();
+  if (major_faults_.has_value() && faults != *major_faults_) looks_left_ = kLooksAfterWait;
+  major_faults_ = faults;
+  if (looks_left_ == 0) return;
+  --looks_left_;
+  const Inner parent(steps_[1].page);
+  if (announced_parent_ != parent.page()) {
+    announced_parent_ = parent.page();
+    announced_end_ = 0;
+  }
+  const uint32_t first = std::max(announced_end_, steps_[1].index + 1);
+  const uint32_t end = std::min(parent.size(), steps_[1].index + 1 + kLeavesAnnounced);
+  const uint32_t page_bytes = reader_.source().page_bytes();
+  for (uint32_t i = first; i < end; ++i) {
+    const uint64_t number = parent.child(i).number().value;
+    if (number < reader_.page_limit()) {
+      reader_.source().mapping().Prefetch(number * page_bytes, page_bytes);
+    }
+  }
+  announced_end_ = std::max(announced_end_, end);
+}
+
 bool Cursor::NextLeaf() {
   // Leaves without entries are passed over.
   while (true) {
@@ -195,6 +222,7 @@ bool Cursor::NextLeaf() {
     if (!CountLeaves(1)) return false;
     ++steps_[level].index;
     if (!DescendToEdge(level, false)) return false;
+    LookAhead();
     leaf_index_ = 0;
     if (EnterLeaf()) return true;
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -60,6 +61,10 @@ class Cursor {
  private:
   static constexpr uint32_t kRecordsAhead = 6;
   static constexpr uint32_t kLeavesAtSeek = 4;
+  static constexpr uint32_t kLeavesPerLook = 4;
+  // What is announced, and for how many looks after the last wait. Enough to keep a device busy.
+  static constexpr uint32_t kLeavesAnnounced = 64;
+  static constexpr uint32_t kLooksAfterWait = 64;
 
   struct Step {
     const uint8_t* page;
@@ -69,6 +74,8 @@ class Cursor {
   page::Leaf leaf() const { return page::Leaf(steps_[0].page); }
   bool Fail(page::ChildRef ref, uint32_t level);
   bool Stop();
+  // What every positioning starts with.
+  void Begin();
   // Goes down from the node at `level` to the first or last leaf below its current child.
   bool DescendToEdge(uint32_t level, bool last);
   bool EnterLeaf();
@@ -90,6 +97,9 @@ class Cursor {
       upcoming_ = end;
     }
   }
+  // On the way forward, now and then: has the kernel read the leaves in that come next, if those
+  // before had to be waited for.
+  void LookAhead();
   bool NextLeaf();
   bool PrevLeaf();
   // Notes a step of so many leaves since the cursor was last positioned. False if those are more
@@ -110,6 +120,12 @@ class Cursor {
   // Whether the current leaf's records were not fetched that way, since a seek led to it.
   bool fetch_records_ = false;
   bool valid_ = false;
+  // LookAhead()'s, since the cursor was last positioned.
+  uint32_t leaves_until_look_ = kLeavesPerLook;
+  uint32_t looks_left_ = 0;
+  std::optional<uint64_t> major_faults_;
+  const uint8_t* announced_parent_ = nullptr;
+  uint32_t announced_end_ = 0;  // of its children
   absl::Status status_;
 };
 

@@ -120,6 +120,11 @@ void FindGroup(const PageReader& reader, const TreeRoot& root,
       refs[i] = nodes[i] != nullptr ? ChildAt(Inner(nodes[i]), keys[i], probes[i]) : ChildRef();
     }
     TouchPages(reader, absl::MakeConstSpan(refs).first(count));
+    for (size_t i = 0; level == 1 && i < count; ++i) {
+      if (refs[i].number().value < reader.page_limit()) {
+        PrefetchLeaf(reader.source().read_page(refs[i].number()));
+      }
+    }
   }
   fetch(0);
   for (size_t i = 0; i < count; ++i) {

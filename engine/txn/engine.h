@@ -156,6 +156,7 @@ class Engine final : private space::BackingFile {
   static absl::Status WriteFreshDatabase(os::File& file, const EngineOptions& options);
   absl::Status Load();
   absl::StatusOr<page::CheckpointSlot> ChooseSlot(uint64_t file_bytes);
+  bool HasSlotOfAnyDatabase() const;
   absl::StatusOr<std::shared_ptr<page::PageSource>> MapFile(uint64_t minimum_pages,
                                                             size_t wanted_bytes);
 

@@ -125,6 +125,18 @@ absl::StatusOr<Engine*> Engine::OpenInMemory(const EngineOptions& options) {
   return engine.release();
 }
 
+bool Engine::HasSlotOfAnyDatabase() const {
+  for (uint32_t i = 0; i < 2; ++i) {
+    std::array<uint8_t, page::CheckpointSlot::kEncodedBytes> bytes{};
+    const absl::StatusOr<size_t> read = file_.ReadAt(page::kSlotOffsets[i], bytes);
+    if (read.ok() && *read == bytes.size() &&
+        page::CheckpointSlot::DecodeOfAny(bytes, i).has_value()) {
+      return true;
+    }
+  }
+  return false;
+}
+
 absl::StatusOr<page::CheckpointSlot> Engine::ChooseSlot(uint64_t file_bytes) {
   std::optional<page::CheckpointSlot> newest;
   for (uint32_t i = 0; i < 2; ++i) {
@@ -168,8 +180,14 @@ absl::Status Engine::Load() {
   ESPALIER_ASSIGN_OR_RETURN(const uint64_t file_bytes, file_.Size());
   std::array<uint8_t, page::Superblock::kEncodedBytes> bytes{};
   ESPALIER_ASSIGN_OR_RETURN(const size_t read, file_.ReadAt(page::kSuperblockOffset, bytes));
-  ESPALIER_ASSIGN_OR_RETURN(superblock_,
-                            page::Superblock::Decode(std::span(bytes).first(read), path()));
+  absl::StatusOr<page::Superblock> superblock =
+      page::Superblock::Decode(std::span(bytes).first(read), path());
+  if (absl::IsInvalidArgument(superblock.status()) && HasSlotOfAnyDatabase()) {
+    return absl::DataLossError(absl::StrCat(
+        path(), ": the superblock is destroyed, but a checkpoint slot of a database is there"));
+  }
+  ESPALIER_RETURN_IF_ERROR(superblock.status());
+  superblock_ = *superblock;
   page_shift_ = static_cast<uint32_t>(std::countr_zero(superblock_.page_bytes));
   ESPALIER_ASSIGN_OR_RETURN(slot_, ChooseSlot(file_bytes));
 

@@ -30,6 +30,7 @@ using page::Inner;
 using page::Kind;
 using page::Leaf;
 
+// Made longer where a keyspace has the name.
 constexpr std::string_view kOrphans = "salvaged";
 
 class Salvager {
@@ -90,6 +91,7 @@ class Salvager {
       return absl::OkStatus();
     }));
     for (const KeyspaceRecord& keyspace : keyspaces) {
+      names_.insert(keyspace.name);
       if (keyspace.root.height == 0) continue;
       ESPALIER_RETURN_IF_ERROR(
           WalkNode(keyspace.root.ref, keyspace.root.height - 1,
@@ -110,10 +112,12 @@ class Salvager {
       if (reader_.Fetch(ref, 0) != nullptr) orphans.emplace_back(header.birth, number);
     }
     std::sort(orphans.begin(), orphans.end());
+    std::string name(kOrphans);
+    while (names_.contains(name)) name += '+';
     for (const auto& [birth, number] : orphans) {
       const Leaf leaf(source_->read_page(PageNumber(number)));
       if (LooksLikeCatalogue(leaf)) continue;
-      ESPALIER_RETURN_IF_ERROR(Deliver(std::string(kOrphans), leaf));
+      ESPALIER_RETURN_IF_ERROR(Deliver(name, leaf));
     }
     return absl::OkStatus();
   }
@@ -154,6 +158,7 @@ class Salvager {
   const page::PageReader reader_;
   const SalvageFunction& sink_;
   Bitmap visited_;
+  std::set<std::string> names_;  // of the keyspaces that were found
   page::Arena values_;
   SalvageResult result_;
 };
@@ -200,11 +205,10 @@ absl::StatusOr<SalvageResult> SalvageFile(const std::string& path, const Salvage
   for (uint32_t i = 0; i < 2; ++i) {
     std::array<uint8_t, page::CheckpointSlot::kEncodedBytes> slot_bytes{};
     ESPALIER_RETURN_IF_ERROR(file.ReadAt(page::kSlotOffsets[i], slot_bytes).status());
-    // A damaged superblock does not tell the UUID; the slot's own will do.
-    page::Uuid uuid;
-    std::copy_n(slot_bytes.begin() + page::CheckpointSlot::kUuidOffset, uuid.size(), uuid.begin());
-    if (superblock.ok()) uuid = superblock->uuid;
-    if (auto slot = page::CheckpointSlot::Decode(slot_bytes, uuid, i)) slots.push_back(*slot);
+    const std::optional<page::CheckpointSlot> slot =
+        superblock.ok() ? page::CheckpointSlot::Decode(slot_bytes, superblock->uuid, i)
+                        : page::CheckpointSlot::DecodeOfAny(slot_bytes, i);
+    if (slot.has_value()) slots.push_back(*slot);
   }
   std::sort(slots.begin(), slots.end(),
             [](const auto& a, const auto& b) { return a.sequence > b.sequence; });

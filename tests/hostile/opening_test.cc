@@ -209,6 +209,21 @@ TEST_F(OpeningTest, SlotsDamaged) {
   }
 }
 
+// What a stray write of zeros leaves is a damaged database, not another program's file.
+TEST_F(OpeningTest, SuperblockZeroed) {
+  const Sample sample = MakeSample();
+  MemoryFile file;
+  for (const bool slots_too : {false, true}) {
+    Bytes image = sample.image;
+    std::fill_n(image.begin(), slots_too ? 32768 + 4096 : 4096, uint8_t{0});
+    file.SetContent(image);
+    EXPECT_THAT(
+        Database::Open(file.path(), SmallMappingOptions()),
+        StatusIs(slots_too ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kDataLoss));
+    EXPECT_EQ(file.Content(), image);
+  }
+}
+
 TEST_F(OpeningTest, AlreadyOpenInThisProcess) {
   ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(Path()));
   std::filesystem::create_symlink(Path(), Path("symbolic"));
