@@ -31,7 +31,9 @@ void Cursor::TouchLeaves(const Inner& parent, uint32_t first) const {
   uint64_t sum = 0;
   for (uint32_t i = first; i < end; ++i) {
     const ChildRef ref = parent.child(i);
-    if (ref.number().value < reader_.page_limit()) {
+    // Those that were read before: the scan may never get to the others, and reading one is dear.
+    if (ref.number().value < reader_.page_limit() &&
+        reader_.source().verified().Test(ref.number().value)) {
       sum += page::HeaderOf(reader_.source().read_page(ref.number())).identity;
     }
   }
