@@ -37,7 +37,6 @@ enum class SystemCallKind {
   kMap,          // mmap
   kAdvise,       // madvise that only gives advice
   kPopulate,     // madvise(MADV_POPULATE_READ or _WRITE)
-  kResidency,    // mincore
   kSyncMapping,  // msync(MS_SYNC)
 };
 

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <cerrno>
 #include <limits>
@@ -161,12 +160,6 @@ void Mapping::Separate(size_t offset, size_t length) const {
   Advise(offset, length, MADV_COLD);
 }
 
-void Mapping::AdviseCold(size_t offset, size_t length) const { Advise(offset, length, MADV_COLD); }
-
-void Mapping::AdvisePageOut(size_t offset, size_t length) const {
-  Advise(offset, length, MADV_PAGEOUT);
-}
-
 absl::Status Mapping::Populate(const uint8_t* base, size_t offset, size_t length, int advice,
                                std::string_view operation) const {
   const HostPages pages = PagesCovering(offset, length);
@@ -193,29 +186,6 @@ absl::Status Mapping::PopulateWrite(size_t offset, size_t length) {
   if (write_base_ == nullptr) return NoWritableView("prepare to write through the map of", path_);
   return Populate(write_base_, offset, length, MADV_POPULATE_WRITE,
                   "prepare to write through the map of");
-}
-
-absl::StatusOr<size_t> Mapping::ResidentPages(size_t offset, size_t length) const {
-  const HostPages pages = PagesCovering(offset, length);
-  std::array<unsigned char, 4096> flags;  // for one step, a byte a page, of which bit 0 counts
-  const size_t step_bytes = flags.size() * HostPageBytes();
-  size_t resident = 0;
-  for (size_t done = 0; done < pages.length; done += step_bytes) {
-    const size_t step = std::min(step_bytes, pages.length - done);
-    const SystemCall call = {.kind = SystemCallKind::kResidency,
-                             .path = path_,
-                             .offset = pages.begin + done,
-                             .length = step};
-    if (Observed(call, [&] {
-          return mincore(const_cast<uint8_t*>(read_base_) + pages.begin + done, step, flags.data());
-        }) == -1) {
-      return ErrnoStatus(errno, "ask what is in memory of", path_);
-    }
-    resident += static_cast<size_t>(
-        std::count_if(flags.begin(), flags.begin() + static_cast<ptrdiff_t>(step / HostPageBytes()),
-                      [](unsigned char flag) { return (flag & 1) != 0; }));
-  }
-  return resident;
 }
 
 absl::StatusOr<std::unique_ptr<Mapping>> MapWithFallback(const File& file, size_t wanted_bytes,

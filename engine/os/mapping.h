@@ -88,15 +88,6 @@ class Mapping {
   // being written, or other processes have it mapped) stays. Reads the first and the last page.
   void Separate(size_t offset, size_t length) const;
 
-  // Advice that the range will not be needed soon: the first to go when memory is short (Cold), or
-  // to go now (PageOut).
-  void AdviseCold(size_t offset, size_t length) const;
-  void AdvisePageOut(size_t offset, size_t length) const;
-
-  // How many host pages of the range are in memory. Where the kernel hides this (a file that the
-  // process could not write), all of them.
-  absl::StatusOr<size_t> ResidentPages(size_t offset, size_t length) const;
-
   // True once an access to this mapping has faulted; stays true. One relaxed load.
   bool faulted() const { return guard_.faulted(); }
   // The smallest range of the file that covers all faults so far; length 0 if there were none.

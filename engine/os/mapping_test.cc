@@ -183,23 +183,11 @@ TEST_F(MappingTest, AFailedFlushIsReportedOnce) {
   EXPECT_EQ(calls.calls(), 1);
 }
 
-TEST_F(MappingTest, TellsWhatIsResident) {
-  File file = MakeFile(10);
-  const std::unique_ptr<Mapping> mapping = MapOrDie(file);
-  ASSERT_THAT(file.Truncate(10000 * kPage), IsOk());
-  EXPECT_THAT(mapping->ResidentPages(0, 10 * kPage), IsOkAndHolds(10u));
-  EXPECT_THAT(mapping->ResidentPages(kPage + 1, kPage), IsOkAndHolds(2u));
-  EXPECT_THAT(mapping->ResidentPages(0, 10000 * kPage), IsOkAndHolds(10u));
-  EXPECT_THAT(mapping->PopulateRead(9990 * kPage, 10 * kPage), IsOk());
-  EXPECT_THAT(mapping->ResidentPages(9990 * kPage, 10 * kPage), IsOkAndHolds(10u));
-}
-
 TEST_F(MappingTest, AdviceChangesNoByte) {
   const File file = MakeFile(10);
   const std::unique_ptr<Mapping> mapping = MapOrDie(file);
   mapping->Prefetch(0, 10 * kPage);
-  mapping->AdviseCold(0, 10 * kPage);
-  mapping->AdvisePageOut(0, 10 * kPage);
+  mapping->Separate(0, 10 * kPage);
   mapping->Prefetch(0, 100 * kPage);  // past the end of the file, too
   for (size_t page = 0; page < 10; ++page) EXPECT_EQ(mapping->read_base()[page * kPage], page + 1);
   EXPECT_FALSE(mapping->faulted());

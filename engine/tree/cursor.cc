@@ -26,19 +26,10 @@ bool Cursor::Stop() {
   return false;
 }
 
-void Cursor::TouchLeaves(const Inner& parent, uint32_t first) const {
-  const uint32_t end = std::min(parent.size(), first + kLeavesAtSeek);
-  uint64_t sum = 0;
-  for (uint32_t i = first; i < end; ++i) {
-    const ChildRef ref = parent.child(i);
-    // Those that were read before: the scan may never get to the others, and reading one is dear.
-    if (ref.number().value < reader_.page_limit() &&
-        reader_.source().verified().Test(ref.number().value)) {
-      sum += page::HeaderOf(reader_.source().read_page(ref.number())).identity;
-    }
-  }
-  // The loads must not be dropped as useless.
-  asm volatile("" : : "r"(sum));
+void Cursor::SpreadUpcomingOver(uint32_t steps) {
+  // Whole cache lines, and the first steps fetch more than their share: better early than late.
+  const size_t share = reader_.source().page_bytes() / std::max(1u, steps);
+  upcoming_step_lines_ = share / kCacheLineBytes + 2;
 }
 
 bool Cursor::EnterLeaf() {
@@ -52,10 +43,7 @@ bool Cursor::EnterLeaf() {
       if (ref.number().value < reader_.page_limit()) {
         upcoming_ = reader_.source().read_page(ref.number());
         upcoming_end_ = upcoming_ + reader_.source().page_bytes();
-        // Whole cache lines, and the first steps fetch more than their share: better early than
-        // late.
-        upcoming_step_bytes_ =
-            (reader_.source().page_bytes() / std::max(1u, leaf_size_) + 127) & ~63u;
+        SpreadUpcomingOver(leaf_size_);
       }
     }
   }
@@ -79,7 +67,7 @@ bool Cursor::DescendToEdge(uint32_t level, bool last) {
 void Cursor::Begin() {
   valid_ = false;
   leaves_passed_ = 0;
-  leaves_until_look_ = kLeavesPerLook;
+  look_interval_ = leaves_until_look_ = kShortestLookInterval;
   looks_left_ = 0;
   major_faults_.reset();
   announced_parent_ = nullptr;
@@ -128,11 +116,10 @@ bool Cursor::SeekLowerBound(std::string_view key) {
     steps_[level] = {page, inner.FindChild(key)};
     ref = inner.child(steps_[level].index);
     if (level == 1) {
-      TouchLeaves(inner, steps_[1].index);
-      if (ref.number().value < reader_.page_limit()) {
-        const uint8_t* const child = reader_.source().read_page(ref.number());
-        for (size_t line = 1; line < 4; ++line) __builtin_prefetch(child + line * 64);
-      }
+      // The leaf, and those that a short scan passes, so that the walks through the page table,
+      // which take longer than all else, overlap.
+      const uint32_t end = std::min(inner.size(), steps_[1].index + kLeavesAtSeek);
+      for (uint32_t i = steps_[1].index; i < end; ++i) reader_.PrefetchNode(inner.child(i));
     }
   }
   const uint8_t* const page = reader_.Fetch(ref, 0);
@@ -142,10 +129,7 @@ bool Cursor::SeekLowerBound(std::string_view key) {
   leaf_index_ = leaf().Find(key).index;
   fetch_records_ = true;
   // What is left of this leaf may be few steps: all of the next leaf must come with them.
-  upcoming_step_bytes_ = (reader_.source().page_bytes() /
-                              std::max(1u, leaf_size_ - std::min(leaf_size_, leaf_index_)) +
-                          127) &
-                         ~63u;
+  SpreadUpcomingOver(leaf_size_ - std::min(leaf_size_, leaf_index_));
   valid_ = leaf_index_ < leaf_size_ || NextLeaf();
   return valid_;
 }
@@ -189,10 +173,13 @@ bool Cursor::CountLeaves(int64_t step) {
 
 void Cursor::LookAhead() {
   if (--leaves_until_look_ > 0) return;
-  leaves_until_look_ = kLeavesPerLook;
   const uint64_t faults = os::MajorFaults();
   if (major_faults_.has_value() && faults != *major_faults_) looks_left_ = kLooksAfterWait;
   major_faults_ = faults;
+  // A scan that does not wait looks less and less often.
+  look_interval_ =
+      looks_left_ > 0 ? kShortestLookInterval : std::min(2 * look_interval_, kLongestLookInterval);
+  leaves_until_look_ = look_interval_;
   if (looks_left_ == 0) return;
   --looks_left_;
   const Inner parent(steps_[1].page);

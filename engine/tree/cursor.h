@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "engine/base/prefetch.h"
 #include "engine/page/format.h"
 #include "engine/page/inner.h"
 #include "engine/page/leaf.h"
@@ -60,11 +61,13 @@ class Cursor {
 
  private:
   static constexpr uint32_t kRecordsAhead = 6;
-  static constexpr uint32_t kLeavesAtSeek = 4;
-  static constexpr uint32_t kLeavesPerLook = 4;
+  static constexpr uint32_t kLeavesAtSeek = 4;  // prefetched, with the one that is sought
+  // Leaves from one look to the next.
+  static constexpr uint32_t kShortestLookInterval = 8;
+  static constexpr uint32_t kLongestLookInterval = 64;
   // What is announced, and for how many looks after the last wait. Enough to keep a device busy.
   static constexpr uint32_t kLeavesAnnounced = 64;
-  static constexpr uint32_t kLooksAfterWait = 64;
+  static constexpr uint32_t kLooksAfterWait = 32;
 
   struct Step {
     const uint8_t* page;
@@ -79,22 +82,18 @@ class Cursor {
   // Goes down from the node at `level` to the first or last leaf below its current child.
   bool DescendToEdge(uint32_t level, bool last);
   bool EnterLeaf();
-  // Loads the first bytes of the leaves that a short scan from `first` on passes, one right after
-  // the other, so that the walks through the page table, which take longer than all else, overlap.
-  void TouchLeaves(const page::Inner& parent, uint32_t first) const;
+  // So many steps are left to load all of the upcoming leaf with.
+  void SpreadUpcomingOver(uint32_t steps);
   void FetchAhead() {
-    constexpr size_t kLineBytes = 64;
     if (fetch_records_ && leaf_index_ + kRecordsAhead < leaf_size_) {
       const uint8_t* const record = leaf().record(leaf_index_ + kRecordsAhead);
-      __builtin_prefetch(record);
-      __builtin_prefetch(record + kLineBytes);
+      PrefetchLines(record, 2);
     }
     if (upcoming_ != upcoming_end_) {
-      const uint8_t* const end =
-          upcoming_ +
-          std::min<size_t>(upcoming_step_bytes_, static_cast<size_t>(upcoming_end_ - upcoming_));
-      for (; upcoming_ < end; upcoming_ += kLineBytes) __builtin_prefetch(upcoming_);
-      upcoming_ = end;
+      const size_t lines = std::min(
+          upcoming_step_lines_, static_cast<size_t>(upcoming_end_ - upcoming_) / kCacheLineBytes);
+      PrefetchLines(upcoming_, lines);
+      upcoming_ += lines * kCacheLineBytes;
     }
   }
   // On the way forward, now and then: has the kernel read the leaves in that come next, if those
@@ -116,12 +115,13 @@ class Cursor {
   // step that it is there when its turn comes.
   const uint8_t* upcoming_ = nullptr;
   const uint8_t* upcoming_end_ = nullptr;
-  uint32_t upcoming_step_bytes_ = 0;
+  size_t upcoming_step_lines_ = 0;
   // Whether the current leaf's records were not fetched that way, since a seek led to it.
   bool fetch_records_ = false;
   bool valid_ = false;
   // LookAhead()'s, since the cursor was last positioned.
-  uint32_t leaves_until_look_ = kLeavesPerLook;
+  uint32_t look_interval_ = kShortestLookInterval;  // leaves
+  uint32_t leaves_until_look_ = kShortestLookInterval;
   uint32_t looks_left_ = 0;
   std::optional<uint64_t> major_faults_;
   const uint8_t* announced_parent_ = nullptr;

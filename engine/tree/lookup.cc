@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/base/prefetch.h"
 #include "engine/page/inner.h"
 
 namespace espalier::tree {
@@ -14,32 +15,9 @@ using page::Leaf;
 using page::PageReader;
 using page::TreeRoot;
 
-constexpr size_t kCacheLineBytes = 64;
-
-// The header and the heads that fill the lines behind it: all that the search in a leaf touches
-// before the record itself.
-void PrefetchLeaf(const uint8_t* page) {
-  for (size_t line = 0; line < 4; ++line) __builtin_prefetch(page + line * kCacheLineBytes);
-}
-
 // Lookups in flight at once: enough to cover the latency of memory with the misses that a core can
 // have outstanding.
 constexpr size_t kGroup = 32;
-
-// Loads the first line of each page, in a loop so tight that the processor has all of the misses,
-// and above all the page-table walks, under way at once. (A prefetch waits for its walk on some
-// processors.)
-void TouchPages(const PageReader& reader, absl::Span<const ChildRef> refs) {
-  const page::PageSource& source = reader.source();
-  uint64_t sum = 0;
-  for (const ChildRef ref : refs) {
-    if (ref.number().value < reader.page_limit()) {
-      sum += page::HeaderOf(source.read_page(ref.number())).identity;
-    }
-  }
-  // The loads must not be dropped as useless.
-  asm volatile("" : : "r"(sum));
-}
 
 // A binary search under way among the heads of a node.
 struct Probe {
@@ -119,12 +97,7 @@ void FindGroup(const PageReader& reader, const TreeRoot& root,
       // A null reference leads nowhere: the lookup stays damaged.
       refs[i] = nodes[i] != nullptr ? ChildAt(Inner(nodes[i]), keys[i], probes[i]) : ChildRef();
     }
-    TouchPages(reader, absl::MakeConstSpan(refs).first(count));
-    for (size_t i = 0; level == 1 && i < count; ++i) {
-      if (refs[i].number().value < reader.page_limit()) {
-        PrefetchLeaf(reader.source().read_page(refs[i].number()));
-      }
-    }
+    for (size_t i = 0; i < count; ++i) reader.PrefetchNode(refs[i]);
   }
   fetch(0);
   for (size_t i = 0; i < count; ++i) {
@@ -137,8 +110,7 @@ void FindGroup(const PageReader& reader, const TreeRoot& root,
   for (size_t i = 0; i < count; ++i) {
     if (nodes[i] == nullptr || probes[i].first >= Leaf(nodes[i]).size()) continue;
     const uint8_t* const record = Leaf(nodes[i]).record(probes[i].first);
-    __builtin_prefetch(record);
-    __builtin_prefetch(record + kCacheLineBytes);
+    PrefetchLines(record, 2);
   }
   for (size_t i = 0; i < count; ++i) {
     if (nodes[i] == nullptr) continue;
@@ -152,19 +124,13 @@ void FindGroup(const PageReader& reader, const TreeRoot& root,
 
 Found Find(const PageReader& reader, const TreeRoot& root, std::string_view key) {
   if (root.height == 0) return {};
-  const page::PageSource& source = reader.source();
   ChildRef ref = root.ref;
   for (uint32_t level = root.height - 1; level > 0; --level) {
     const uint8_t* const node = reader.Fetch(ref, level);
     if (node == nullptr) return {Outcome::kDamaged, {}};
     const Inner inner(node);
     ref = inner.child(inner.FindChild(key));
-    if (ref.number().value < reader.page_limit()) {
-      const uint8_t* const child = source.read_page(ref.number());
-      if (level == 1) {
-        PrefetchLeaf(child);
-      }
-    }
+    if (level == 1) reader.PrefetchNode(ref);
   }
   const uint8_t* const page = reader.Fetch(ref, 0);
   if (page == nullptr) return {Outcome::kDamaged, {}};
