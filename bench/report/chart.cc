@@ -112,8 +112,8 @@ std::string Grid(const Scale& scale, double height) {
           &svg, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\"/>\n", x,
           kTop - 6, x, height - kBottom, step == 1 ? "#bbb" : "#eee");
       if (step == 1) {
-        svg += Text(x, kTop - 10, "text-anchor=\"middle\" class=\"axis\"", FormatPower(decade));
-        svg += Text(x, height - kBottom + 14, "text-anchor=\"middle\" class=\"axis\"",
+        svg += Text(x, kTop - 10, R"(text-anchor="middle" class="axis")", FormatPower(decade));
+        svg += Text(x, height - kBottom + 14, R"(text-anchor="middle" class="axis")",
                     FormatPower(decade));
       }
     }
@@ -124,18 +124,18 @@ std::string Grid(const Scale& scale, double height) {
 std::string Group(const RowResult& row, const std::vector<Series>& series, const Scale& scale,
                   double top) {
   double middle = top + static_cast<double>(series.size()) * (kBarHeight + kBarGap) / 2;
-  std::string svg = Text(kPlotLeft - 8, middle, "text-anchor=\"end\" class=\"row\"", row.title);
+  std::string svg = Text(kPlotLeft - 8, middle, R"(text-anchor="end" class="row")", row.title);
   std::string note = row.unit;
   if (auto ratio = row.RatioToBestRival()) {
     absl::StrAppendFormat(&note, ", %.2f× the best rival", *ratio);
   }
-  svg += Text(kPlotLeft - 8, middle + 12, "text-anchor=\"end\" class=\"axis\"", note);
+  svg += Text(kPlotLeft - 8, middle + 12, R"(text-anchor="end" class="axis")", note);
   double y = top;
   for (const Series& entry : series) {
     if (std::optional<double> median = row.Median(entry.engine); median && *median > 0) {
       double end = scale.X(*median);
       svg += Rectangle(kPlotLeft, y, std::max(1.0, end - kPlotLeft), kBarHeight, entry.colour);
-      svg += Text(end + 3, y + kBarHeight - 1, "class=\"figure\"", FormatFigure(*median));
+      svg += Text(end + 3, y + kBarHeight - 1, R"(class="figure")", FormatFigure(*median));
     }
     y += kBarHeight + kBarGap;
   }
@@ -173,7 +173,7 @@ std::string SvgChart(const Results& results) {
       kWidth, height, kWidth, height);
   svg += Rectangle(0, 0, kWidth, height, "white");
   svg +=
-      Text(16, 24, "class=\"title\"", "Operations a second, logarithmic: further right is better");
+      Text(16, 24, R"(class="title")", "Operations a second, logarithmic: further right is better");
   svg += Legend(series);
   svg += Grid(scale, height);
   double top = kTop;

@@ -72,8 +72,8 @@ TEST(MarkdownTest, TheSummarySaysWhatIsBelowItsBarWhatWasNotRunAndWhatADyingProc
   for (std::string_view part :
        {"| espalier | fast | slow |", "| 300 | **200** | 100 | ≥ 1.5× | 1.50× | ✓ |",
         "✗ 99 % of the bar", "Not run: random Get (too little memory).",
-        "espalier loses what came after the last checkpoint (no log), and fast and slow keep every "
-        "commit."}) {
+        "espalier loses what came after the last checkpoint (no log), and ",
+        "fast and slow keep every commit."}) {
     EXPECT_NE(summary.find(part), std::string::npos) << part << "\n" << summary;
   }
 }

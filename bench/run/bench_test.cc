@@ -1,10 +1,10 @@
 // The program as a whole, from the command line: every kind of row gives figures, and however it
 // ends it leaves nothing behind.
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -35,6 +35,12 @@ bool WaitFor(const std::function<bool()>& condition) {
   return condition();
 }
 
+// Of those that Bazel sets for a test.
+std::string Environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
 class BenchTest : public testing::Test {
  protected:
   BenchTest() {
@@ -45,8 +51,8 @@ class BenchTest : public testing::Test {
   ~BenchTest() override { fs::remove_all(directory_); }
 
   pid_t Start(std::vector<std::string> arguments) {
-    std::string binary = std::string(std::getenv("TEST_SRCDIR")) + "/" +
-                         std::getenv("TEST_WORKSPACE") + "/bench/bench";
+    std::string binary =
+        Environment("TEST_SRCDIR") + "/" + Environment("TEST_WORKSPACE") + "/bench/bench";
     arguments.insert(arguments.begin(), {binary, "--dir", directory_});
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());

@@ -1,6 +1,6 @@
 #include "bench/run/interruption.h"
 
-#include <signal.h>
+#include <csignal>
 
 namespace espalier::bench {
 namespace {

@@ -28,7 +28,7 @@ std::string Progress::Elapsed() const {
   return absl::StrFormat("[%2d:%02d]", seconds / 60, seconds % 60);
 }
 
-void Progress::Clear() {
+void Progress::Clear() const {
   if (on_terminal_) std::fputs("\r\x1b[K", stderr);
 }
 

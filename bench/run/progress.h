@@ -22,7 +22,7 @@ class Progress {
 
  private:
   std::string Elapsed() const;
-  void Clear();
+  void Clear() const;
 
   Stopwatch stopwatch_;
   bool on_terminal_;

@@ -59,8 +59,8 @@ absl::StatusOr<Results> RunBenchmark(const RunOptions& options) {
   Workload growth_workload(kGrowthRecords, options.value_size_bytes, 0);
   Workload device_workload(kDeviceRecords, options.value_size_bytes, 0);
   WarmMemory warm_memory;
-  results.run.push_back(
-      {"memory kept warm", absl::StrCat(warm_memory.bytes() >> 20, " MiB, given to the engines")});
+  results.run.emplace_back("memory kept warm",
+                           absl::StrCat(warm_memory.bytes() >> 20, " MiB, given to the engines"));
   Random random(options.seed);
   for (uint64_t number = 1; number <= options.repetitions; ++number) {
     progress.Say(absl::StrCat("repetition ", number, " of ", options.repetitions));

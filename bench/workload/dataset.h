@@ -1,13 +1,11 @@
 // The records that every engine stores: the same keys and values, in the same orders, at the same
 // cost.
 //
-//   key of record i    16 bytes: Mix64(i + salt), big-endian, then Mix64 of that; so keys are
-//   distinct, look
-//                      random, and the order of the first 8 bytes is the order of the keys
+//   key of record i    16 bytes: Mix64(i + salt), big-endian, then Mix64 of that. So keys are
+//                      distinct, look random, and are ordered as their first 8 bytes are.
 //   value of record i  100 bytes (by default) out of a fixed pool of random bytes, at a place that
-//   depends
-//                      on the record and on its generation (0 when loaded, then one more per
-//                      rewrite)
+//                      depends on the record and its generation (0 when loaded, one more at each
+//                      rewrite).
 //
 // Values are views into the pool: making one costs a hash, not a copy.
 #ifndef ESPALIER_BENCH_WORKLOAD_DATASET_H_
@@ -29,7 +27,9 @@ inline constexpr uint64_t kKeySizeBytes = 16;
 // A key by value; it converts to the view that the engines take.
 struct Key {
   std::array<char, kKeySizeBytes> bytes;
-  operator std::string_view() const { return {bytes.data(), bytes.size()}; }
+  operator std::string_view() const {  // NOLINT(google-explicit-constructor)
+    return {bytes.data(), bytes.size()};
+  }
 };
 
 // Immutable after construction, hence usable from any number of threads.

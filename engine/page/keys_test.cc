@@ -10,7 +10,7 @@
 namespace espalier::page {
 namespace {
 
-using std::string_view_literals::operator""sv;
+using std::string_view_literals::operator""sv;  // NOLINT(misc-unused-using-decls)
 
 TEST(KeysTest, HeadsOrderAsTheirBytesDo) {
   const std::vector<std::string_view> suffixes = {""sv,

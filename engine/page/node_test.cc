@@ -331,7 +331,7 @@ TEST_P(NodeTest, LeafCuts) {
     while (LeafBytes(EntriesOf(model)) <= GetParam()) {
       std::string key = RandomKey(random_);
       uint64_t limit = 30;
-      if (shape == 1) key = "common stem of all the keys, quite long" + key;
+      if (shape == 1) key.insert(0, "common stem of all the keys, quite long");
       if (shape == 2) limit = (GetParam() - kHeaderBytes) / 2 - 60;  // up to half a page
       if (shape == 3) key += std::string(random_() % 600, 'k');
       if (limit > 30 && random_() % 3 == 0) limit = 30;

@@ -297,7 +297,7 @@ std::vector<PageNumber> PageAllocator::TakeUnsealed() {
   std::vector<PageNumber> pages;
   for (uint64_t page = unsealed_.FindFirstSet(0); page < unsealed_.size();
        page = unsealed_.FindFirstSet(page + 1)) {
-    if (reachable_.Test(page)) pages.push_back(PageNumber(page));
+    if (reachable_.Test(page)) pages.emplace_back(page);
   }
   unsealed_ = Bitmap(page_count_);
   clean_pages_taken_ = 0;

@@ -8,7 +8,6 @@ namespace espalier::tree {
 
 using page::ChildRef;
 using page::Inner;
-using page::Leaf;
 
 void Cursor::Reset(const page::PageReader& reader, const page::TreeRoot& root) {
   reader_ = reader;

@@ -265,7 +265,7 @@ class TreeForTesting {
       keys.push_back(key + "?");
       keys.push_back(key.substr(0, key.size() - 1));
     }
-    keys.push_back("no such key");
+    keys.emplace_back("no such key");
     std::vector<std::string_view> views(keys.begin(), keys.end());
     std::vector<Found> found(views.size());
     FindMany(reader(), root_, views, absl::MakeSpan(found));

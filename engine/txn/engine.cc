@@ -100,7 +100,7 @@ void Engine::ReclaimPages() {
   allocator_->Reclaim(versions);
 }
 
-absl::Status Engine::Poison(absl::Status status) {
+absl::Status Engine::Poison(const absl::Status& status) {
   MutexLock lock(&state_mutex_);
   if (poison_.ok()) {
     poison_ = absl::Status(

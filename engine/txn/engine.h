@@ -165,7 +165,7 @@ class Engine final : private space::BackingFile {
   void ReclaimPages();
   const VersionState& newest() const { return *current_.load(std::memory_order_seq_cst); }
   void NoteSpaceStats();
-  absl::Status Poison(absl::Status status);
+  absl::Status Poison(const absl::Status& status);
   absl::Status PoisonStatus() const;
   // At the end of a transaction: with `slot` null the writer's.
   void EndTransaction(ReaderSlot* slot);

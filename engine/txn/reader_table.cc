@@ -1,8 +1,7 @@
 #include "engine/txn/reader_table.h"
 
-#include <time.h>
-
 #include <algorithm>
+#include <ctime>
 #include <memory>
 #include <thread>
 
@@ -94,7 +93,7 @@ void ReaderTable::ScanInto(Scan& scan) const {
     if (state == kUndecided) {
       scan.undecided = true;
     } else {
-      scan.versions.push_back(Version(state));
+      scan.versions.emplace_back(state);
     }
   });
   std::sort(scan.versions.begin(), scan.versions.end());

@@ -59,6 +59,8 @@ uint64_t MemoryFile::size_bytes() const {
   return static_cast<uint64_t>(info.st_size);
 }
 
+// They change the file, though no member. NOLINTBEGIN(readability-make-member-function-const)
+
 void MemoryFile::Resize(uint64_t size_bytes) {
   Check(ftruncate(fd_, static_cast<off_t>(size_bytes)) == 0, "ftruncate");
 }
@@ -68,5 +70,7 @@ void MemoryFile::WriteAt(uint64_t offset, std::span<const uint8_t> bytes) {
             static_cast<ssize_t>(bytes.size()),
         "pwrite");
 }
+
+// NOLINTEND(readability-make-member-function-const)
 
 }  // namespace espalier::testing

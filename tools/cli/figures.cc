@@ -43,7 +43,7 @@ std::string FormatDuration(Seconds duration) {
   if (seconds < 999.5e-6) return absl::StrFormat("%.0f us", seconds * 1e6);
   if (seconds < 999.5e-3) return ThreeDigits(seconds * 1e3) + " ms";
   if (seconds < 99.95) return ThreeDigits(seconds) + " s";
-  const auto whole = static_cast<uint64_t>(seconds + 0.5);
+  const auto whole = static_cast<uint64_t>(std::llround(seconds));
   if (whole < 3600) return absl::StrFormat("%d:%02d min", whole / 60, whole % 60);
   return absl::StrFormat("%d:%02d:%02d h", whole / 3600, whole / 60 % 60, whole % 60);
 }

@@ -31,7 +31,6 @@ using page::ChildRef;
 using page::InnerEntry;
 using page::LargeRef;
 using page::LeafEntry;
-using page::Payload;
 using testing::Bytes;
 using testing::CraftedFile;
 using ::testing::HasSubstr;
