@@ -21,7 +21,7 @@ struct Options {
   uint32_t page_size_bytes = 4096;
 
   // Verify the checksum of every page when it is first touched through this handle (XXH3, about
-  // 0.2 us a 4 KiB page, once). The structural bounds of a page are verified in any case.
+  // 0.3 us a 4 KiB page, once). The structural bounds of a page are verified in any case.
   bool verify_checksums = true;
 
   // Read through a mapping of its own that is write-protected, so that a stray store of the program
