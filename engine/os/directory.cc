@@ -53,13 +53,17 @@ absl::Status Link(const std::string& from, const std::string& to) {
 
 }  // namespace
 
-absl::StatusOr<File> CreateTemporaryBeside(std::string_view path) {
+absl::StatusOr<std::string> TemporaryNameBeside(std::string_view path) {
   uint64_t random;
   if (RetryOnInterrupt([&] { return getrandom(&random, sizeof(random), 0); }) == -1) {
     return ErrnoStatus(errno, "draw a temporary name beside", path);
   }
-  return File::CreateExclusive(
-      absl::StrFormat("%s/.espalier-new-%016x", Split(path).directory, random));
+  return absl::StrFormat("%s/.espalier-new-%016x", Split(path).directory, random);
+}
+
+absl::StatusOr<File> CreateTemporaryBeside(std::string_view path) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::string name, TemporaryNameBeside(path));
+  return File::CreateExclusive(name);
 }
 
 absl::Status RenameNoReplace(std::string_view from, std::string_view to) {

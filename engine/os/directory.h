@@ -18,7 +18,10 @@
 
 namespace espalier::os {
 
-// Creates a file with a fresh name ".espalier-new-…" in the directory of `path`.
+// A fresh name ".espalier-new-…" in the directory of `path`.
+absl::StatusOr<std::string> TemporaryNameBeside(std::string_view path);
+
+// Creates a file of such a name.
 absl::StatusOr<File> CreateTemporaryBeside(std::string_view path);
 
 // Renames `from` to `to` in one step. kAlreadyExists if there is anything called `to`, and both

@@ -1,7 +1,5 @@
 #include "engine/txn/copy.h"
 
-#include <unistd.h>
-
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -84,8 +82,7 @@ absl::Status CopyDatabase(Engine& source, const std::string& path,
     return absl::AlreadyExistsError(path + ": there is something of that name");
   }
   // Under a name of its own until it is whole, like every new database (INV-14).
-  const std::string partial =
-      path + ".copy-" + std::to_string(getpid()) + "-" + std::to_string(source.instance());
+  ESPALIER_ASSIGN_OR_RETURN(const std::string partial, os::TemporaryNameBeside(path));
   ESPALIER_ASSIGN_OR_RETURN(const std::shared_ptr<TransactionState> from, source.BeginRead());
   EngineOptions options;
   options.must_create = true;

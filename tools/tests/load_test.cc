@@ -126,13 +126,13 @@ TEST_F(LoadTest, AFailureSaysAtWhichLineAndKeepsWholeChunks) {
   EXPECT_NE(key.errors.find("line 6: a key of 0 bytes"), std::string::npos) << key.errors;
 
   std::string text = kHeader;
-  for (int i = 0; i < 150'000; ++i) text += " k" + std::to_string(1'000'000 + i) + "\n \n";
+  for (int i = 0; i < 1'500; ++i) text += " k" + std::to_string(1'000'000 + i) + "\n \n";
   const ProgramResult truncated = Load(text);
   EXPECT_EQ(truncated.exit_code, 2);
-  EXPECT_NE(truncated.errors.find("line 300004: the input ends before DATA=END (100,000 entries"),
+  EXPECT_NE(truncated.errors.find("line 3004: the input ends before DATA=END (1,000 entries"),
             std::string::npos)
       << truncated.errors;
-  EXPECT_EQ(RunEspalier({"count", Path("db.esp")}).output, "100000\n");
+  EXPECT_EQ(RunEspalier({"count", Path("db.esp")}).output, "1000\n");
 }
 
 TEST_F(LoadTest, DuplicatesAreRefusedByName) {
