@@ -55,6 +55,8 @@ constexpr std::array kRows = {
           Stage::kGrowth),
     Ratio("growth-flat", "the latter over the former", "x", 1.05, Stage::kGrowth),
     LargerThanMemory("larger-get", "larger than memory: random Get", kOperations, "get-1"),
+    LargerThanMemory("larger-multiget", "larger than memory: MultiGet of 32, per key", "keys/s",
+                     "multiget-32"),
     LargerThanMemory("larger-scan", "larger than memory: full scan", kRecords, "scan-full"),
     LargerThanMemory("larger-put", "larger than memory: random Put, one a transaction", kOperations,
                      "put-1"),

@@ -19,6 +19,7 @@
 #include "engine/os/mapping.h"
 #include "engine/page/format.h"
 #include "engine/page/large_ref.h"
+#include "engine/page/wait_hint.h"
 
 namespace espalier::page {
 
@@ -77,6 +78,8 @@ class PageSource {
   // node.
   VerifiedPages& verified_chunks() const { return verified_chunks_; }
   bool verify_checksums() const { return verify_checksums_; }
+  // Of batches of lookups under this mapping.
+  WaitHint& wait_hint() const { return wait_hint_; }
 
   // Whether [bytes, bytes + size) touches the mapping.
   bool Contains(const void* bytes, size_t size) const {
@@ -110,6 +113,7 @@ class PageSource {
   std::string path_;
   mutable VerifiedPages verified_;
   mutable VerifiedPages verified_chunks_;
+  mutable WaitHint wait_hint_;
 };
 
 // Reads pages as of one version. Cheap to copy; the source must outlive it.
@@ -152,6 +156,14 @@ class PageReader {
     constexpr size_t kLines = 4;
     const PageNumber number = ref.number();
     if (number.value < page_limit_) PrefetchLines(source_->read_page(number), kLines);
+  }
+
+  // Has the kernel read the page in, without waiting. A system call.
+  void AnnounceNode(ChildRef ref) const {
+    const PageNumber number = ref.number();
+    if (number.value < page_limit_) {
+      source_->mapping().Prefetch(number.value << source_->page_shift(), source_->page_bytes());
+    }
   }
 
   absl::Status Explain(ChildRef ref, Kind kind, uint32_t level) const;

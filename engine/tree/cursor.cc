@@ -188,13 +188,7 @@ void Cursor::LookAhead() {
   }
   const uint32_t first = std::max(announced_end_, steps_[1].index + 1);
   const uint32_t end = std::min(parent.size(), steps_[1].index + 1 + kLeavesAnnounced);
-  const uint32_t page_bytes = reader_.source().page_bytes();
-  for (uint32_t i = first; i < end; ++i) {
-    const uint64_t number = parent.child(i).number().value;
-    if (number < reader_.page_limit()) {
-      reader_.source().mapping().Prefetch(number * page_bytes, page_bytes);
-    }
-  }
+  for (uint32_t i = first; i < end; ++i) reader_.AnnounceNode(parent.child(i));
   announced_end_ = std::max(announced_end_, end);
 }
 

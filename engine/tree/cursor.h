@@ -67,7 +67,7 @@ class Cursor {
   static constexpr uint32_t kLongestLookInterval = 64;
   // What is announced, and for how many looks after the last wait. Enough to keep a device busy.
   static constexpr uint32_t kLeavesAnnounced = 64;
-  static constexpr uint32_t kLooksAfterWait = 32;
+  static constexpr uint32_t kLooksAfterWait = 256;
 
   struct Step {
     const uint8_t* page;

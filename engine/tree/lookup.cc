@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 #include "engine/base/prefetch.h"
 #include "engine/page/inner.h"
@@ -69,7 +70,8 @@ ChildRef ChildAt(const Inner& node, std::string_view key, const Probe& probe) {
 }
 
 void FindGroup(const PageReader& reader, const TreeRoot& root,
-               absl::Span<const std::string_view> keys, absl::Span<Found> found) {
+               absl::Span<const std::string_view> keys, bool announce_leaves,
+               absl::Span<Found> found) {
   const size_t count = keys.size();
   std::array<ChildRef, kGroup> refs;
   refs.fill(root.ref);
@@ -96,6 +98,9 @@ void FindGroup(const PageReader& reader, const TreeRoot& root,
     for (size_t i = 0; i < count; ++i) {
       // A null reference leads nowhere: the lookup stays damaged.
       refs[i] = nodes[i] != nullptr ? ChildAt(Inner(nodes[i]), keys[i], probes[i]) : ChildRef();
+    }
+    if (announce_leaves && level == 1) {
+      for (size_t i = 0; i < count; ++i) reader.AnnounceNode(refs[i]);
     }
     for (size_t i = 0; i < count; ++i) reader.PrefetchNode(refs[i]);
   }
@@ -144,9 +149,14 @@ void FindMany(const PageReader& reader, const TreeRoot& root,
               absl::Span<const std::string_view> keys, absl::Span<Found> found) {
   std::fill(found.begin(), found.end(), Found{});
   if (root.height == 0) return;
+  using Clock = std::chrono::steady_clock;
+  page::WaitHint& hint = reader.source().wait_hint();
   for (size_t first = 0; first < keys.size(); first += kGroup) {
     const size_t count = std::min(kGroup, keys.size() - first);
-    FindGroup(reader, root, keys.subspan(first, count), found.subspan(first, count));
+    const Clock::time_point begin = Clock::now();
+    FindGroup(reader, root, keys.subspan(first, count), hint.announce(),
+              found.subspan(first, count));
+    hint.NoteBatch(Clock::now() - begin);
   }
 }
 
