@@ -47,6 +47,7 @@ class ESPALIER_EXPORT Database {
   //   kUnimplemented       a format version that this library does not know
   //   kDataLoss            an Espalier database that is damaged: truncated, both slots invalid
   //   kResourceExhausted   no space on the device, or no address space
+  //   kInternal            the device failed (EIO), or another system call did
   static absl::StatusOr<Database> Open(const std::string& path, const Options& options = {});
 
   // A database in anonymous memory (a memfd); it is gone when the handle goes.
@@ -59,7 +60,8 @@ class ESPALIER_EXPORT Database {
   ~Database();
 
   // Takes a checkpoint, gives the free tail of the file back and closes it. kFailedPrecondition
-  // while transactions are open: the database then stays open. After any other error it is closed.
+  // while transactions are open, and kResourceExhausted where the disk has no room for the
+  // checkpoint: the database then stays open. After any other error it is closed.
   absl::Status Close();
 
   // Begins a transaction on the newest committed version. Wait-free.

@@ -9,5 +9,6 @@
 #include "espalier/salvage.h"
 #include "espalier/stats.h"
 #include "espalier/transaction.h"
+#include "espalier/version.h"
 
 #endif  // ESPALIER_API_ESPALIER_H_

@@ -7,7 +7,7 @@
 //   class ESPALIER_EXPORT Database { ... };
 //   ESPALIER_EXPORT const char* VersionString();
 //
-// A mark forgotten shows as an undefined symbol in the test of the installed library.
+// A mark forgotten shows as an undefined symbol when a program links the shared library.
 #define ESPALIER_EXPORT __attribute__((visibility("default")))
 
 #endif  // ESPALIER_EXPORT_H_

@@ -205,7 +205,6 @@ class Engine final : private space::BackingFile {
   std::atomic<uint64_t> file_pages_{0};
 
   // --- With the writer gate
-  // -----------------------------------------------------------------------
   WriterGate gate_;
   std::shared_ptr<page::PageSource> source_;
   // Mappings that the running transaction has outgrown.
@@ -221,7 +220,6 @@ class Engine final : private space::BackingFile {
   Version first_new_version_{0};
 
   // --- Changed with the gate, and by checkpoints with checkpoint_mutex_ as well
-  // ----------------------
   Mutex checkpoint_mutex_;
   page::CheckpointSlot slot_;  // the newest durable one
   uint32_t slot_index_ = 0;    // where it lies

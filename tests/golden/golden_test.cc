@@ -66,8 +66,9 @@ INSTANTIATE_TEST_SUITE_P(Format1, GoldenTest,
                                            std::pair("format1_more.esp", &MoreGoldenContents)),
                          [](const auto& file) { return file.index == 0 ? "Main" : "More"; });
 
-// What the pair is there for.
-TEST(GoldenFilesTest, HaveEveryKindOfPage) {
+// What the pair is there for. Only an inner node of the space map is missing: that takes a file of
+// 127 MiB.
+TEST(GoldenFilesTest, HaveEveryOtherKindOfPage) {
   Options options;
   options.read_only = true;
   ESPALIER_ASSERT_OK_AND_ASSIGN(Database main, Database::Open("tests/golden/format1.esp", options));

@@ -14,12 +14,15 @@ fail() {
   exit 1
 }
 
-# runs PROGRAM: it runs and says the version of the installed headers.
+# runs PROGRAM: it counts one run more than the last, and has the version of the installed headers.
+runs_so_far=0
 runs() {
-  local output
-  output=$("$1")
+  local output expected
+  output=$("$1" "$work_dir/example.esp")
   echo "$output"
-  grep -qF "Espalier $version" <<< "$output" || fail "$1 does not print the version"
+  ((runs_so_far += 1))
+  expected=$(printf 'runs: %d\nversion: %s' "$runs_so_far" "$version")
+  [[ $output == "$expected" ]] || fail "$1 does not print: $expected"
 }
 
 # needs_library PROGRAM yes|no: whether the program loads the shared library.

@@ -1,0 +1,174 @@
+// A flush that fails (INV-9): from then on it is unknown what the disk holds. The handle keeps that
+// first error and makes no further change, reading goes on, and reopening starts from a checkpoint.
+#include <cerrno>
+#include <string>
+
+#include "engine/base/status_for_testing.h"
+#include "engine/os/failing_calls_for_testing.h"
+#include "engine/os/fault_injection.h"
+#include "engine/os/temp_dir_for_testing.h"
+#include "espalier/espalier.h"
+#include "gtest/gtest.h"
+
+namespace espalier {
+namespace {
+
+using os::FailingCalls;
+using os::SystemCall;
+using os::SystemCallKind;
+
+constexpr auto kDeviceError = absl::StatusCode::kInternal;
+
+// The write of a checkpoint slot fails, and no other.
+class FailingSlotWrite : public os::SystemCallObserver {
+ public:
+  FailingSlotWrite() { os::SetSystemCallObserverForTesting(this); }
+  ~FailingSlotWrite() override { os::SetSystemCallObserverForTesting(nullptr); }
+  FailingSlotWrite(const FailingSlotWrite&) = delete;
+  FailingSlotWrite& operator=(const FailingSlotWrite&) = delete;
+
+  int BeforeCall(const SystemCall& call) override {
+    const bool is_slot =
+        call.kind == SystemCallKind::kWrite && (call.offset == 16384 || call.offset == 32768);
+    return is_slot ? EIO : 0;
+  }
+  void AfterCall(const SystemCall& /*call*/, int /*result_errno*/) override {}
+};
+
+class FailedFlushTest : public ::testing::Test {
+ protected:
+  Database Open() { return Database::Open(path_).value(); }
+
+  // "durable" is in a checkpoint, "visible" was only committed.
+  void Fill(Database& db) {
+    ASSERT_THAT(db.Put(db.default_keyspace(), "durable", "1"), IsOk());
+    ASSERT_THAT(db.Checkpoint(), IsOk());
+    ASSERT_THAT(db.Put(db.default_keyspace(), "visible", "2"), IsOk());
+  }
+
+  // After `first` failed, with all calls in order again.
+  static void ExpectPoisoned(Database& db, const absl::Status& first) {
+    EXPECT_THAT(first, StatusIs(kDeviceError));
+    EXPECT_THAT(db.BeginWrite(), StatusIs(kDeviceError));
+    EXPECT_THAT(db.Put(db.default_keyspace(), "late", "3"), StatusIs(kDeviceError));
+    EXPECT_THAT(db.Compact(), StatusIs(kDeviceError));
+    const FailingCalls flushes(SystemCallKind::kSyncMapping);  // counted; none fails
+    EXPECT_THAT(db.Checkpoint(), StatusIs(kDeviceError));
+    EXPECT_EQ(flushes.calls(), 0) << "a flush was tried again";
+  }
+
+  static void ExpectReads(Database& db, std::string_view key, const std::string& value) {
+    EXPECT_THAT(db.Get(db.default_keyspace(), key), IsOkAndHolds(value));
+  }
+
+  static void ExpectSound(Database& db) {
+    const auto report = db.Verify();
+    ASSERT_THAT(report, IsOk());
+    EXPECT_THAT(report->problems, ::testing::IsEmpty());
+  }
+
+  os::TempDir dir_;
+  const std::string path_ = dir_.File("db.esp");
+};
+
+TEST_F(FailedFlushTest, OfTheData) {
+  {
+    Database db = Open();
+    Fill(db);
+    absl::Status first;
+    {
+      const FailingCalls calls(SystemCallKind::kSyncMapping, EIO, 0, 1);
+      first = db.Checkpoint();
+      EXPECT_EQ(calls.calls(), 1) << "the slot must not be flushed after that (INV-4)";
+    }
+    ExpectPoisoned(db, first);
+    ExpectReads(db, "durable", "1");
+    ExpectReads(db, "visible", "2");
+    EXPECT_THAT(db.Close(), StatusIs(kDeviceError));
+  }
+  Database db = Open();
+  ExpectReads(db, "durable", "1");
+  EXPECT_THAT(db.Get(db.default_keyspace(), "visible"), StatusIs(absl::StatusCode::kNotFound));
+  ExpectSound(db);
+}
+
+TEST_F(FailedFlushTest, WriteOfTheSlot) {
+  {
+    Database db = Open();
+    Fill(db);
+    absl::Status first;
+    {
+      const FailingSlotWrite failing;
+      first = db.Checkpoint();
+    }
+    ExpectPoisoned(db, first);
+    ExpectReads(db, "visible", "2");
+    EXPECT_THAT(db.Close(), StatusIs(kDeviceError));
+  }
+  Database db = Open();
+  ExpectReads(db, "durable", "1");
+  EXPECT_THAT(db.Get(db.default_keyspace(), "visible"), StatusIs(absl::StatusCode::kNotFound));
+  ExpectSound(db);
+}
+
+// The slot is in the page cache, perhaps on the disk: both checkpoints are whole.
+TEST_F(FailedFlushTest, OfTheSlot) {
+  {
+    Database db = Open();
+    Fill(db);
+    absl::Status first;
+    {
+      const FailingCalls calls(SystemCallKind::kSyncMapping, EIO, 1, 1);
+      first = db.Checkpoint();
+      EXPECT_EQ(calls.calls(), 2);
+    }
+    ExpectPoisoned(db, first);
+    ExpectReads(db, "visible", "2");
+    EXPECT_THAT(db.Close(), StatusIs(kDeviceError));
+  }
+  Database db = Open();
+  ExpectReads(db, "durable", "1");
+  ExpectSound(db);
+}
+
+// The slot that was found is flushed before the first change.
+TEST_F(FailedFlushTest, BeforeTheFirstChange) {
+  {
+    Database db = Open();
+    Fill(db);
+    ASSERT_THAT(db.Close(), IsOk());
+  }
+  {
+    Database db = Open();
+    absl::Status first;
+    {
+      const FailingCalls calls(SystemCallKind::kSyncMapping, EIO, 0, 1);
+      first = db.BeginWrite().status();
+      EXPECT_EQ(calls.calls(), 1);
+    }
+    ExpectPoisoned(db, first);
+    ExpectReads(db, "visible", "2");
+    EXPECT_THAT(db.Close(), StatusIs(kDeviceError));
+  }
+  Database db = Open();
+  ExpectReads(db, "durable", "1");
+  ExpectReads(db, "visible", "2");
+  ExpectSound(db);
+}
+
+// At the end nobody comes back to it, but it must not be called well.
+TEST_F(FailedFlushTest, AtClosing) {
+  {
+    Database db = Open();
+    Fill(db);
+    const FailingCalls calls(SystemCallKind::kSyncMapping, EIO, 0, 1);
+    EXPECT_THAT(db.Close(), StatusIs(kDeviceError));
+    EXPECT_EQ(calls.calls(), 1);
+  }
+  Database db = Open();
+  ExpectReads(db, "durable", "1");
+  ExpectSound(db);
+}
+
+}  // namespace
+}  // namespace espalier
