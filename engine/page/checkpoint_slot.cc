@@ -1,61 +1,108 @@
 #include "engine/page/checkpoint_slot.h"
 
-#include <algorithm>
+#include <bit>
+#include <cstddef>
 #include <cstring>
 
-#include "engine/base/endian.h"
 #include "engine/page/checksum.h"
 
 namespace espalier::page {
 namespace {
 
-constexpr char kMagic[] = "EspSlot1";
+constexpr std::array<char, 8> kMagic = {'E', 's', 'p', 'S', 'l', 'o', 't', '1'};
 constexpr uint32_t kCleanFlag = 1;
+
+// As in the file.
+struct Encoded {
+  uint64_t checksum;
+  std::array<char, 8> magic;
+  Uuid uuid;
+  uint64_t sequence;
+  uint64_t version;
+  uint64_t page_count;
+  uint64_t catalogue;
+  uint64_t catalogue_entries;
+  uint32_t catalogue_height;
+  uint32_t flags;
+  uint64_t space_map;
+  uint32_t space_map_height;
+  uint32_t zero;
+  uint64_t log_generation;
+  uint64_t log_position;
+  uint64_t log_chain_value;
+  uint64_t next_keyspace_id;
+  std::array<uint8_t, 128> zeros;
+};
+static_assert(sizeof(Encoded) == CheckpointSlot::kEncodedBytes);
+static_assert(offsetof(Encoded, checksum) == 0);
+static_assert(offsetof(Encoded, magic) == 8);
+static_assert(offsetof(Encoded, uuid) == 16);
+static_assert(offsetof(Encoded, sequence) == 32);
+static_assert(offsetof(Encoded, version) == 40);
+static_assert(offsetof(Encoded, page_count) == 48);
+static_assert(offsetof(Encoded, catalogue) == 56);
+static_assert(offsetof(Encoded, catalogue_entries) == 64);
+static_assert(offsetof(Encoded, catalogue_height) == 72);
+static_assert(offsetof(Encoded, flags) == 76);
+static_assert(offsetof(Encoded, space_map) == 80);
+static_assert(offsetof(Encoded, space_map_height) == 88);
+static_assert(offsetof(Encoded, log_generation) == 96);
+static_assert(offsetof(Encoded, log_position) == 104);
+static_assert(offsetof(Encoded, log_chain_value) == 112);
+static_assert(offsetof(Encoded, next_keyspace_id) == 120);
+static_assert(offsetof(Encoded, zeros) == 128);
+
+uint64_t ChecksumOf(const Encoded& encoded, uint32_t slot_index) {
+  return Checksum(reinterpret_cast<const uint8_t*>(&encoded) + sizeof(encoded.checksum),
+                  sizeof(encoded) - sizeof(encoded.checksum), slot_index);
+}
 
 }  // namespace
 
 std::array<uint8_t, CheckpointSlot::kEncodedBytes> CheckpointSlot::Encode(
     const Uuid& uuid, uint32_t slot_index) const {
-  std::array<uint8_t, kEncodedBytes> bytes{};
-  uint8_t* const at = bytes.data();
-  std::memcpy(at + 8, kMagic, 8);
-  std::copy(uuid.begin(), uuid.end(), bytes.begin() + kUuidOffset);
-  StoreLE64(at + 32, sequence);
-  StoreLE64(at + 40, version.value);
-  StoreLE64(at + 48, page_count);
-  StoreLE64(at + 56, catalogue.ref.bits());
-  StoreLE64(at + 64, catalogue.entries);
-  StoreLE32(at + 72, catalogue.height);
-  StoreLE32(at + 76, clean ? kCleanFlag : 0);
-  StoreLE64(at + 80, space_map.bits());
-  StoreLE32(at + 88, space_map_height);
-  StoreLE64(at + 96, log_generation);
-  StoreLE64(at + 104, log_position);
-  StoreLE64(at + 112, log_chain_value);
-  StoreLE64(at + 120, next_keyspace_id);
-  StoreLE64(at, Checksum(at + 8, kEncodedBytes - 8, slot_index));
-  return bytes;
+  Encoded encoded{};
+  encoded.magic = kMagic;
+  encoded.uuid = uuid;
+  encoded.sequence = sequence;
+  encoded.version = version.value;
+  encoded.page_count = page_count;
+  encoded.catalogue = catalogue.ref.bits();
+  encoded.catalogue_entries = catalogue.entries;
+  encoded.catalogue_height = catalogue.height;
+  encoded.flags = clean ? kCleanFlag : 0;
+  encoded.space_map = space_map.bits();
+  encoded.space_map_height = space_map_height;
+  encoded.log_generation = log_generation;
+  encoded.log_position = log_position;
+  encoded.log_chain_value = log_chain_value;
+  encoded.next_keyspace_id = next_keyspace_id;
+  encoded.checksum = ChecksumOf(encoded, slot_index);
+  return std::bit_cast<std::array<uint8_t, kEncodedBytes>>(encoded);
 }
 
 std::optional<CheckpointSlot> CheckpointSlot::Decode(std::span<const uint8_t> bytes,
                                                      const Uuid& uuid, uint32_t slot_index) {
-  if (bytes.size() < kEncodedBytes) return std::nullopt;
-  const uint8_t* const at = bytes.data();
-  if (LoadLE64(at) != Checksum(at + 8, kEncodedBytes - 8, slot_index)) return std::nullopt;
-  if (std::memcmp(at + 8, kMagic, 8) != 0) return std::nullopt;
-  if (!std::equal(uuid.begin(), uuid.end(), bytes.begin() + kUuidOffset)) return std::nullopt;
+  Encoded encoded;
+  if (bytes.size() < sizeof(encoded)) return std::nullopt;
+  std::memcpy(&encoded, bytes.data(), sizeof(encoded));
+  if (encoded.checksum != ChecksumOf(encoded, slot_index) || encoded.magic != kMagic ||
+      encoded.uuid != uuid) {
+    return std::nullopt;
+  }
   CheckpointSlot slot;
-  slot.sequence = LoadLE64(at + 32);
-  slot.version = Version(LoadLE64(at + 40));
-  slot.page_count = LoadLE64(at + 48);
-  slot.catalogue = {ChildRef(LoadLE64(at + 56)), LoadLE64(at + 64), LoadLE32(at + 72)};
-  slot.clean = (LoadLE32(at + 76) & kCleanFlag) != 0;
-  slot.space_map = ChildRef(LoadLE64(at + 80));
-  slot.space_map_height = LoadLE32(at + 88);
-  slot.log_generation = LoadLE64(at + 96);
-  slot.log_position = LoadLE64(at + 104);
-  slot.log_chain_value = LoadLE64(at + 112);
-  slot.next_keyspace_id = LoadLE64(at + 120);
+  slot.sequence = encoded.sequence;
+  slot.version = Version(encoded.version);
+  slot.page_count = encoded.page_count;
+  slot.catalogue = {ChildRef(encoded.catalogue), encoded.catalogue_entries,
+                    encoded.catalogue_height};
+  slot.clean = (encoded.flags & kCleanFlag) != 0;
+  slot.space_map = ChildRef(encoded.space_map);
+  slot.space_map_height = encoded.space_map_height;
+  slot.log_generation = encoded.log_generation;
+  slot.log_position = encoded.log_position;
+  slot.log_chain_value = encoded.log_chain_value;
+  slot.next_keyspace_id = encoded.next_keyspace_id;
   // Both count up from here and must not overflow; the highest versions are marks of the reader
   // table.
   if (slot.version.value == 0 || slot.version.value > kMaxVersion || slot.sequence > kMaxVersion) {
@@ -72,7 +119,7 @@ std::optional<CheckpointSlot> CheckpointSlot::DecodeOfAny(std::span<const uint8_
                                                           uint32_t slot_index) {
   if (bytes.size() < kEncodedBytes) return std::nullopt;
   Uuid uuid;
-  std::copy_n(bytes.begin() + kUuidOffset, uuid.size(), uuid.begin());
+  std::memcpy(uuid.data(), bytes.data() + offsetof(Encoded, uuid), uuid.size());
   return Decode(bytes, uuid, slot_index);
 }
 

@@ -36,7 +36,6 @@ namespace espalier::page {
 
 struct CheckpointSlot {
   static constexpr uint32_t kEncodedBytes = 256;
-  static constexpr uint32_t kUuidOffset = 16;
 
   uint64_t sequence = 0;
   Version version{0};

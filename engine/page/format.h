@@ -45,6 +45,8 @@ constexpr bool IsValidPageSize(uint64_t bytes) {
 constexpr uint64_t FirstDataPage(uint32_t page_bytes) {
   return (kFixedAreaBytes + page_bytes - 1) / page_bytes;
 }
+static_assert(FirstDataPage(4096) == 9 && FirstDataPage(8192) == 5 && FirstDataPage(16384) == 3 &&
+              FirstDataPage(32768) == 2 && FirstDataPage(65536) == 1);
 
 inline constexpr uint64_t kMaxPageNumber = (uint64_t{1} << 48) - 1;
 

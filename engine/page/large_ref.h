@@ -15,9 +15,10 @@
 #ifndef ESPALIER_ENGINE_PAGE_LARGE_REF_H_
 #define ESPALIER_ENGINE_PAGE_LARGE_REF_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
-#include "engine/base/endian.h"
 #include "engine/base/types.h"
 #include "engine/page/format.h"
 
@@ -50,24 +51,45 @@ struct LargeRef {
     return first_page.value * 0x9e3779b97f4a7c15u ^ birth.value * 0xc2b2ae3d27d4eb4fu ^ chunk;
   }
 
+  // As in the leaf.
+  struct Encoded {
+    uint64_t first_page;  // and kCompressedBit
+    uint64_t value_bytes;
+    uint64_t stored_bytes;
+    uint64_t birth;
+    uint64_t checksum;
+  };
+
   void Encode(uint8_t* out) const {
-    StoreLE64(out, first_page.value | (compressed ? kCompressedBit : 0));
-    StoreLE64(out + 8, value_bytes);
-    StoreLE64(out + 16, stored_bytes);
-    StoreLE64(out + 24, birth.value);
-    StoreLE64(out + 32, checksum);
+    const Encoded encoded = {
+        .first_page = first_page.value | (compressed ? kCompressedBit : 0),
+        .value_bytes = value_bytes,
+        .stored_bytes = stored_bytes,
+        .birth = birth.value,
+        .checksum = checksum,
+    };
+    std::memcpy(out, &encoded, sizeof(encoded));
   }
   static LargeRef Decode(const uint8_t* in) {
+    Encoded encoded;
+    std::memcpy(&encoded, in, sizeof(encoded));
     LargeRef ref;
-    ref.first_page = PageNumber(LoadLE64(in) & kMaxPageNumber);
-    ref.compressed = (LoadLE64(in) & kCompressedBit) != 0;
-    ref.value_bytes = LoadLE64(in + 8);
-    ref.stored_bytes = LoadLE64(in + 16);
-    ref.birth = Version(LoadLE64(in + 24));
-    ref.checksum = LoadLE64(in + 32);
+    ref.first_page = PageNumber(encoded.first_page & kMaxPageNumber);
+    ref.compressed = (encoded.first_page & kCompressedBit) != 0;
+    ref.value_bytes = encoded.value_bytes;
+    ref.stored_bytes = encoded.stored_bytes;
+    ref.birth = Version(encoded.birth);
+    ref.checksum = encoded.checksum;
     return ref;
   }
 };
+
+static_assert(sizeof(LargeRef::Encoded) == LargeRef::kEncodedBytes);
+static_assert(offsetof(LargeRef::Encoded, first_page) == 0);
+static_assert(offsetof(LargeRef::Encoded, value_bytes) == 8);
+static_assert(offsetof(LargeRef::Encoded, stored_bytes) == 16);
+static_assert(offsetof(LargeRef::Encoded, birth) == 24);
+static_assert(offsetof(LargeRef::Encoded, checksum) == 32);
 
 }  // namespace espalier::page
 

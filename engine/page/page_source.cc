@@ -1,4 +1,5 @@
 #include "engine/page/page_source.h"
+#include "engine/base/endian.h"
 
 #include <algorithm>
 #include <new>
@@ -100,7 +101,8 @@ absl::Status PageReader::Explain(ChildRef ref, Kind kind, uint32_t level) const 
 }
 
 absl::Status PageReader::CheckBounds(const LargeRef& ref) const {
-  if (ref.stored_bytes > LargeRef::kMaxBytes || ref.value_bytes > LargeRef::kMaxBytes ||
+  if (ref.stored_bytes == 0 || ref.stored_bytes > LargeRef::kMaxBytes ||
+      ref.value_bytes > LargeRef::kMaxBytes ||
       (!ref.compressed && ref.stored_bytes != ref.value_bytes) ||
       ref.first_page.value < FirstDataPage(source_->page_bytes()) ||
       ref.first_page.value >= page_limit_ ||

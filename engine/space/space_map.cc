@@ -124,16 +124,19 @@ absl::Status SpaceMap::LoadNode(const page::PageReader& reader, ChildRef ref, ui
     for (uint64_t i = 0; i < refs_per_inner(); ++i) {
       const ChildRef child(LoadLE64(node + page::kHeaderBytes + 8 * i));
       if (child.is_null()) continue;
+      if (index > page::kMaxPageNumber) return past_the_end();
       ESPALIER_RETURN_IF_ERROR(
           LoadNode(reader, child, level - 1, index * refs_per_inner() + i, visited, pages));
     }
     return absl::OkStatus();
   }
-  // No overflow: kMaxHeight bounds the index.
-  const uint64_t first_page = index * bits_per_leaf();
+  // A map can be so high that the numbers of the last pages do not fit into 64 bits.
+  const bool is_past_the_end = index > pages.size() / bits_per_leaf();
+  const uint64_t first_page = is_past_the_end ? 0 : index * bits_per_leaf();
   for (uint64_t byte = 0; byte < bits_per_leaf() / 8; byte += 8) {
     const uint64_t bits = LoadLE64(node + page::kHeaderBytes + byte);
     if (bits == 0) continue;
+    if (is_past_the_end) return past_the_end();
     const uint64_t base = first_page + byte * 8;
     if (base + static_cast<uint64_t>(std::bit_width(bits)) > pages.size()) return past_the_end();
     for (uint64_t rest = bits; rest != 0; rest &= rest - 1) {

@@ -1,5 +1,8 @@
 #include "engine/txn/catalogue.h"
 
+#include <cstddef>
+#include <cstring>
+
 #include "absl/strings/str_cat.h"
 #include "engine/base/endian.h"
 #include "engine/base/status_macros.h"
@@ -12,8 +15,20 @@ namespace {
 constexpr char kKeyspaceTag = 'k';
 constexpr char kNameTag = 'n';
 constexpr char kDetachedTag = 'd';
-constexpr size_t kKeyspaceRecordBytes = 24;  // before the name
 constexpr size_t kDetachedRecordBytes = 12;
+
+// As in a keyspace's record, before the name.
+struct EncodedKeyspace {
+  uint64_t root;
+  uint64_t entries;
+  uint32_t height;
+  uint32_t compress_from;
+};
+static_assert(sizeof(EncodedKeyspace) == 24);
+static_assert(offsetof(EncodedKeyspace, root) == 0);
+static_assert(offsetof(EncodedKeyspace, entries) == 8);
+static_assert(offsetof(EncodedKeyspace, height) == 16);
+static_assert(offsetof(EncodedKeyspace, compress_from) == 20);
 
 const uint8_t* Bytes(std::string_view view) {
   return reinterpret_cast<const uint8_t*>(view.data());
@@ -37,12 +52,13 @@ std::string NameKey(std::string_view name) {
 }
 
 std::optional<KeyspaceRecord> DecodeRecord(std::string_view value) {
-  if (value.size() < kKeyspaceRecordBytes) return std::nullopt;
+  EncodedKeyspace encoded;
+  if (value.size() < sizeof(encoded)) return std::nullopt;
+  std::memcpy(&encoded, value.data(), sizeof(encoded));
   KeyspaceRecord record;
-  record.root = {page::ChildRef(LoadLE64(Bytes(value))), LoadLE64(Bytes(value) + 8),
-                 LoadLE32(Bytes(value) + 16)};
-  record.compress_from = LoadLE32(Bytes(value) + 20);
-  record.name = std::string(value.substr(kKeyspaceRecordBytes));
+  record.root = {page::ChildRef(encoded.root), encoded.entries, encoded.height};
+  record.compress_from = encoded.compress_from;
+  record.name = std::string(value.substr(sizeof(encoded)));
   if (record.root.height >= page::kMaxHeight ||
       record.root.ref.is_null() != (record.root.height == 0) ||
       (record.root.height == 0 && record.root.entries != 0)) {
@@ -157,12 +173,13 @@ absl::Status CatalogueWriter::Remove(std::string_view key) {
 }
 
 absl::Status CatalogueWriter::PutKeyspace(uint64_t id, const KeyspaceRecord& record) {
-  std::string value(kKeyspaceRecordBytes, '\0');
-  uint8_t* const at = reinterpret_cast<uint8_t*>(value.data());
-  StoreLE64(at, record.root.ref.bits());
-  StoreLE64(at + 8, record.root.entries);
-  StoreLE32(at + 16, record.root.height);
-  StoreLE32(at + 20, record.compress_from);
+  const EncodedKeyspace encoded = {
+      .root = record.root.ref.bits(),
+      .entries = record.root.entries,
+      .height = record.root.height,
+      .compress_from = record.compress_from,
+  };
+  std::string value(reinterpret_cast<const char*>(&encoded), sizeof(encoded));
   value.append(record.name);
   return Put(NumberKey(kKeyspaceTag, id), value);
 }

@@ -131,6 +131,8 @@ void Engine::EndTransaction(ReaderSlot* slot) {
       readers_.Release(slot);
       return;
     }
+    // Whoever holds the mutex below must not wait for this one.
+    readers_.DelayRelease(slot);
   } else if (gate_.LeaveUnless(released_)) {
     return;
   }

@@ -69,6 +69,10 @@ void ReaderTable::BeginRelease(ReaderSlot* slot) {
   slot->state_.exchange(kReleasing, std::memory_order_seq_cst);
 }
 
+void ReaderTable::DelayRelease(ReaderSlot* slot) {
+  slot->state_.store(kDelayed, std::memory_order_seq_cst);
+}
+
 void ReaderTable::Release(ReaderSlot* slot) {
   slot->state_.store(kFree, std::memory_order_release);
 }
@@ -89,7 +93,7 @@ void ReaderTable::ScanInto(Scan& scan) const {
   scan.versions.clear();
   scan.undecided = false;
   ForEachState([&](const ReaderSlot&, uint64_t state) {
-    if (state == kFree || state == kReleasing) return;
+    if (state == kFree || state == kReleasing || state == kDelayed) return;
     if (state == kUndecided) {
       scan.undecided = true;
     } else {
@@ -116,7 +120,7 @@ std::vector<ReaderTable::Reader> ReaderTable::Readers() const {
   std::vector<Reader> readers;
   const int64_t now = CoarseNowMs();
   ForEachState([&](const ReaderSlot& slot, uint64_t state) {
-    if (state == kFree || state == kReleasing || state == kUndecided) return;
+    if (state == kFree || state >= kDelayed) return;
     readers.push_back({Version(state),
                        std::max<int64_t>(0, now - slot.began_ms_.load(std::memory_order_relaxed))});
   });

@@ -36,8 +36,10 @@ class ReaderTable {
   void Publish(ReaderSlot* slot, Version version);
 
   // Announces that the transaction is about to give its slot back; Release() does so. Between the
-  // two HasReaders() still counts it.
+  // two HasReaders() waits for it, without end if it waits for the caller: then it must say so
+  // before, with DelayRelease(), and is counted.
   void BeginRelease(ReaderSlot* slot);
+  void DelayRelease(ReaderSlot* slot);
   void Release(ReaderSlot* slot);
 
   struct Scan {
@@ -47,7 +49,7 @@ class ReaderTable {
   };
   void ScanInto(Scan& scan) const;
 
-  // Waits out those that are just being given back.
+  // Waits out those that are just being given back, unless they are delayed.
   bool HasReaders() const;
 
   struct Reader {
@@ -60,6 +62,7 @@ class ReaderTable {
   static constexpr uint64_t kFree = 0;
   static constexpr uint64_t kUndecided = UINT64_MAX;
   static constexpr uint64_t kReleasing = UINT64_MAX - 1;
+  static constexpr uint64_t kDelayed = UINT64_MAX - 2;
   static constexpr size_t kBlockSlots = 64;
 
   struct Block {

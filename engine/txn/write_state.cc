@@ -191,12 +191,12 @@ absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::s
   ESPALIER_RETURN_IF_ERROR(Fail(SealReserved()));
   pages_.set_reserve(space::Reserve::kMayUse);
   tree::TreeWriter& writer = WriterOf(keyspace);
-  const page::TreeRoot before = keyspace.record.root;
   const absl::StatusOr<uint64_t> removed = writer.RemoveRange(begin, end, detached_);
   pages_.set_reserve(space::Reserve::kKeep);
   if (!removed.ok()) return Fail(removed.status());
-  // Even where no entry was in the range, pages may have been copied on the way.
-  if (keyspace.record.root != before) Touch(keyspace);
+  // Even where no entry was in the range: on the way pages may have been copied, and nodes merged
+  // without any change of the root.
+  Touch(keyspace);
   return *removed;
 }
 
