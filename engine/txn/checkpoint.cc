@@ -63,7 +63,9 @@ absl::StatusOr<std::optional<Engine::FrozenVersion>> Engine::Freeze(Closing clos
   if (!unchanged) {
     allocator_->Begin(version.version);
     allocator_->AllocateFromFront();
-    if (absl::Status status = space_map_->Rewrite(*allocator_, version.version); !status.ok()) {
+    absl::Status status = space_map_->Rewrite(*allocator_, version.version);
+    if (status.ok()) status = OutgrownStatus();
+    if (!status.ok()) {
       allocator_->Rollback();
       outgrown_.clear();
       return status;

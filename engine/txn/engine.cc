@@ -161,6 +161,13 @@ void Engine::Release(Engine* engine) {
   if (last) delete engine;
 }
 
+absl::Status Engine::OutgrownStatus() const {
+  for (const std::shared_ptr<page::PageSource>& source : outgrown_) {
+    if (source->faulted()) return source->FaultStatus();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Engine::Grow(uint64_t page_count) {
   const uint64_t old_pages = file_pages_.load();
   if (page_count <= old_pages) return absl::OkStatus();

@@ -165,6 +165,9 @@ class Engine final : private space::BackingFile {
   void ReclaimPages();
   const VersionState& newest() const { return *current_.load(std::memory_order_seq_cst); }
   void NoteSpaceStats();
+  // kDataLoss if a store of the running transaction went to a mapping that faulted before it was
+  // outgrown.
+  absl::Status OutgrownStatus() const;
   absl::Status Poison(const absl::Status& status);
   absl::Status PoisonStatus() const;
   // At the end of a transaction: with `slot` null the writer's.

@@ -341,6 +341,7 @@ absl::Status WriteState::Prepare() {
   ESPALIER_RETURN_IF_ERROR(FreeDetached());
   ESPALIER_RETURN_IF_ERROR(FinishCatalogue());
   // Stores into pages that the file no longer has went nowhere.
+  ESPALIER_RETURN_IF_ERROR(engine_->OutgrownStatus());
   return CheckHealthy();
 }
 
