@@ -30,8 +30,7 @@ absl::Status Engine::Checkpoint() {
   ESPALIER_RETURN_IF_ERROR(CheckpointLocked(Closing::kNo));
   gate_.Enter();
   absl::Cleanup leave = [this] { gate_.Leave(); };
-  GiveSpaceBack(/*all_of_the_tail=*/false);
-  return absl::OkStatus();
+  return GiveSpaceBack(/*all_of_the_tail=*/false);
 }
 
 absl::Status Engine::CheckpointLocked(Closing closing) {
@@ -119,8 +118,10 @@ absl::Status Engine::PrepareForWriting() {
   return absl::OkStatus();
 }
 
-// What the file system refuses stays for the next time.
-void Engine::GiveSpaceBack(bool all_of_the_tail) {
+// What the file system refuses stays for the next time. Nothing goes once a flush has failed: the
+// slot that it was for may be on the disk, and what that refers to must stay.
+absl::Status Engine::GiveSpaceBack(bool all_of_the_tail) {
+  ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   ReclaimPages();
   const uint64_t pages = allocator_->page_count();
   const uint64_t needed = allocator_->PagesWithoutFreeTail();
@@ -139,6 +140,7 @@ void Engine::GiveSpaceBack(bool all_of_the_tail) {
     if (!punched.ok() || !*punched) break;
     allocator_->BlocksWereReleased(run);
   }
+  return absl::OkStatus();
 }
 
 absl::Status Engine::Close() {
@@ -157,7 +159,7 @@ absl::Status Engine::Close() {
       closed_.store(false, std::memory_order_seq_cst);
       return status;
     }
-    if (status.ok()) GiveSpaceBack(/*all_of_the_tail=*/true);
+    if (status.ok()) status = GiveSpaceBack(/*all_of_the_tail=*/true);
     // The older slot as well, so that either of them alone opens the database.
     if (status.ok()) {
       page::CheckpointSlot twin = slot_;

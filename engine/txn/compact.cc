@@ -69,11 +69,7 @@ class Compactor {
     MutexLock lock(&engine_.checkpoint_mutex_);
     engine_.gate_.Enter();
     absl::Cleanup leave = [this] { engine_.gate_.Leave(); };
-    // Another thread's checkpoint may have failed meanwhile: then its slot may be on the disk, and
-    // what it refers to must stay.
-    ESPALIER_RETURN_IF_ERROR(engine_.PoisonStatus());
-    engine_.GiveSpaceBack(/*all_of_the_tail=*/true);
-    return absl::OkStatus();
+    return engine_.GiveSpaceBack(/*all_of_the_tail=*/true);
   }
 
   // One past the last page of a file without holes.

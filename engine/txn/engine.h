@@ -188,7 +188,7 @@ class Engine final : private space::BackingFile {
   absl::Status WriteFrozen(const FrozenVersion& frozen);
   absl::Status WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source);
   absl::Status PrepareForWriting();
-  void GiveSpaceBack(bool all_of_the_tail);
+  absl::Status GiveSpaceBack(bool all_of_the_tail);
 
   const uint64_t instance_;
   const EngineOptions options_;

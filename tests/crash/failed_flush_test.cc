@@ -1,7 +1,9 @@
 // A flush that fails (INV-9): from then on it is unknown what the disk holds. The handle keeps that
 // first error and makes no further change, reading goes on, and reopening starts from a checkpoint.
 #include <cerrno>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "engine/base/status_for_testing.h"
 #include "engine/os/failing_calls_for_testing.h"
@@ -67,65 +69,53 @@ class FailedFlushTest : public ::testing::Test {
     EXPECT_THAT(report->problems, ::testing::IsEmpty());
   }
 
+  // `checkpoint` makes the second checkpoint of a database fail, and returns its status.
+  void FailACheckpoint(const std::function<absl::Status(Database&)>& checkpoint) {
+    Database db = Open();
+    Fill(db);
+    ExpectPoisoned(db, checkpoint(db));
+    ExpectReads(db, "durable", "1");
+    ExpectReads(db, "visible", "2");
+    EXPECT_THAT(db.Close(), StatusIs(kDeviceError));
+  }
+
+  void ExpectTheLastCheckpoint() {
+    Database db = Open();
+    ExpectReads(db, "durable", "1");
+    EXPECT_THAT(db.Get(db.default_keyspace(), "visible"), StatusIs(absl::StatusCode::kNotFound));
+    ExpectSound(db);
+  }
+
   os::TempDir dir_;
   const std::string path_ = dir_.File("db.esp");
 };
 
 TEST_F(FailedFlushTest, OfTheData) {
-  {
-    Database db = Open();
-    Fill(db);
-    absl::Status first;
-    {
-      const FailingCalls calls(SystemCallKind::kSyncMapping, EIO, 0, 1);
-      first = db.Checkpoint();
-      EXPECT_EQ(calls.calls(), 1) << "the slot must not be flushed after that (INV-4)";
-    }
-    ExpectPoisoned(db, first);
-    ExpectReads(db, "durable", "1");
-    ExpectReads(db, "visible", "2");
-    EXPECT_THAT(db.Close(), StatusIs(kDeviceError));
-  }
-  Database db = Open();
-  ExpectReads(db, "durable", "1");
-  EXPECT_THAT(db.Get(db.default_keyspace(), "visible"), StatusIs(absl::StatusCode::kNotFound));
-  ExpectSound(db);
+  FailACheckpoint([](Database& db) {
+    const FailingCalls calls(SystemCallKind::kSyncMapping, EIO, 0, 1);
+    const absl::Status status = db.Checkpoint();
+    EXPECT_EQ(calls.calls(), 1) << "the slot must not be flushed after that (INV-4)";
+    return status;
+  });
+  ExpectTheLastCheckpoint();
 }
 
 TEST_F(FailedFlushTest, WriteOfTheSlot) {
-  {
-    Database db = Open();
-    Fill(db);
-    absl::Status first;
-    {
-      const FailingSlotWrite failing;
-      first = db.Checkpoint();
-    }
-    ExpectPoisoned(db, first);
-    ExpectReads(db, "visible", "2");
-    EXPECT_THAT(db.Close(), StatusIs(kDeviceError));
-  }
-  Database db = Open();
-  ExpectReads(db, "durable", "1");
-  EXPECT_THAT(db.Get(db.default_keyspace(), "visible"), StatusIs(absl::StatusCode::kNotFound));
-  ExpectSound(db);
+  FailACheckpoint([](Database& db) {
+    const FailingSlotWrite failing;
+    return db.Checkpoint();
+  });
+  ExpectTheLastCheckpoint();
 }
 
 // The slot is in the page cache, perhaps on the disk: both checkpoints are whole.
 TEST_F(FailedFlushTest, OfTheSlot) {
-  {
-    Database db = Open();
-    Fill(db);
-    absl::Status first;
-    {
-      const FailingCalls calls(SystemCallKind::kSyncMapping, EIO, 1, 1);
-      first = db.Checkpoint();
-      EXPECT_EQ(calls.calls(), 2);
-    }
-    ExpectPoisoned(db, first);
-    ExpectReads(db, "visible", "2");
-    EXPECT_THAT(db.Close(), StatusIs(kDeviceError));
-  }
+  FailACheckpoint([](Database& db) {
+    const FailingCalls calls(SystemCallKind::kSyncMapping, EIO, 1, 1);
+    const absl::Status status = db.Checkpoint();
+    EXPECT_EQ(calls.calls(), 2);
+    return status;
+  });
   Database db = Open();
   ExpectReads(db, "durable", "1");
   ExpectSound(db);
