@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "engine/base/status_macros.h"
-#include "engine/tree/tree_writer.h"
+#include "engine/page/leaf.h"
 #include "engine/txn/copy.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/transaction_state.h"
@@ -209,7 +209,7 @@ absl::StatusOr<Stats> Database::GetStats() const {
 }
 
 size_t Database::MaxKeyBytes() const {
-  return engine_ == nullptr ? 0 : tree::MaxKeyBytes(engine_->page_bytes());
+  return engine_ == nullptr ? 0 : page::MaxKeyBytes(engine_->page_bytes());
 }
 
 const std::string& Database::path() const {

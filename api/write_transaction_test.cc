@@ -59,6 +59,26 @@ TEST_F(WriteTransactionTest, CursorOnDeletedEntryKeepsItsPlace) {
   EXPECT_EQ(backwards.key(), "a");
 }
 
+// The pages on the way to an empty range are copied too: a cursor on one of the old ones went on
+// reading it after it was freed.
+TEST_F(WriteTransactionTest, CursorsFollowADeletionOfNothing) {
+  const auto key = [](int i) { return absl::StrCat("key", 10000 + i); };
+  for (int i = 0; i < 2000; ++i)
+    ESPALIER_ASSERT_OK(db_->Put(keyspace_, key(i), std::string(50, 'v')));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db_->BeginWrite());
+  ESPALIER_ASSERT_OK(txn.Put(keyspace_, key(0), "new"));  // the root is the transaction's own
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteCursor cursor, txn.OpenWriteCursor(keyspace_));
+  ASSERT_TRUE(cursor.SeekExact(key(1000)));
+  EXPECT_THAT(txn.DeleteRange(keyspace_, KeyRange::Between(key(1000) + "a", key(1000) + "b")),
+              IsOkAndHolds(0u));
+  ESPALIER_ASSERT_OK(cursor.Put("changed"));
+  ESPALIER_ASSERT_OK(txn.Put(keyspace_, key(1001), "changed too"));
+  EXPECT_THAT(cursor.value(), IsOkAndHolds("changed"));
+  ASSERT_TRUE(cursor.Next());
+  EXPECT_THAT(cursor.value(), IsOkAndHolds("changed too"));
+  ESPALIER_ASSERT_OK(txn.Commit());
+}
+
 // Changes through a cursor of a dropped keyspace wrote the keyspace's record again: it was back
 // after the commit, with pages that were being freed.
 TEST_F(WriteTransactionTest, CursorOfDroppedKeyspaceChangesNothing) {

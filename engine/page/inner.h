@@ -51,7 +51,7 @@ class Inner {
 
   // The index of the child below which `key` belongs.
   uint32_t FindChild(std::string_view key) const {
-    const Position position = FindKey(*this, key, 1, size());
+    const Position position = FindKey(*this, key, 1, std::max(size(), 1u));
     return position.exact ? position.index : position.index - 1;
   }
 
@@ -60,20 +60,15 @@ class Inner {
     return slot_value <= kHeadBytes ? slot_value : LoadLE16(page_ + slot_value);
   }
 
-  // Writes the separator of child `index` to `out`, which has room for it and four bytes more;
-  // returns its length: 0 for the first child.
-  uint32_t CopySeparator(uint32_t index, char* out) const {
-    if (index == 0) return 0;
-    const uint32_t prefix_bytes_count = prefix_length();
-    std::memcpy(out, prefix_bytes(), prefix_bytes_count);
-    StoreBE32(reinterpret_cast<uint8_t*>(out) + prefix_bytes_count,
-              LoadLE32(heads() + size_t{4} * index));
+  // Of child `index`; empty for the first.
+  StoredKey separator(uint32_t index) const {
+    if (index == 0) return {};
     const uint32_t slot_value = slot(index);
-    if (slot_value <= kHeadBytes) return prefix_bytes_count + slot_value;
-    const uint32_t suffix_length = LoadLE16(page_ + slot_value);
-    std::memcpy(out + prefix_bytes_count + kHeadBytes, page_ + slot_value + kRecordHeaderBytes,
-                TailLength(suffix_length));
-    return prefix_bytes_count + suffix_length;
+    const std::string_view prefix{reinterpret_cast<const char*>(prefix_bytes()), prefix_length()};
+    const uint32_t head = LoadLE32(heads() + size_t{4} * index);
+    if (slot_value <= kHeadBytes) return {prefix, head, nullptr, slot_value};
+    const uint8_t* const at = page_ + slot_value;
+    return {prefix, head, at + kRecordHeaderBytes, LoadLE16(at)};
   }
 
   int CompareSuffix(uint32_t index, std::string_view suffix) const {

@@ -12,9 +12,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 #include "engine/base/endian.h"
+#include "engine/page/arena.h"
 
 namespace espalier::page {
 
@@ -82,14 +84,53 @@ inline int CompareTails(std::string_view a, uint32_t a_length, std::string_view 
   return a_length < b_length ? -1 : a_length > b_length ? 1 : 0;
 }
 
+// A key as a node keeps it, in parts. What says how long it is was read once, so that a copy stays
+// within its buffer even where the node changes meanwhile: a fault turns it to zeros, or a damaged
+// file lets a writer use the page for something else.
+class StoredKey {
+ public:
+  StoredKey() = default;
+  StoredKey(std::string_view prefix, uint32_t head, const uint8_t* tail, uint32_t suffix_length)
+      : prefix_(prefix), tail_(tail), suffix_length_(suffix_length), head_(head) {}
+
+  size_t size() const { return prefix_.size() + suffix_length_; }
+
+  void CopyTo(std::string& out) const {
+    out.resize(BytesToCopy());
+    Copy(out.data());
+    out.resize(size());
+  }
+  std::string_view CopyTo(Arena& arena) const {
+    char* const out = arena.Allocate(BytesToCopy());
+    Copy(out);
+    return {out, size()};
+  }
+
+ private:
+  // The head is copied whole, also that of a short suffix.
+  size_t BytesToCopy() const { return size() + kHeadBytes; }
+  void Copy(char* out) const {
+    if (!prefix_.empty()) std::memcpy(out, prefix_.data(), prefix_.size());
+    out += prefix_.size();
+    StoreBE32(reinterpret_cast<uint8_t*>(out), head_);
+    const uint32_t tail_bytes = TailLength(suffix_length_);
+    if (tail_bytes > 0) std::memcpy(out + kHeadBytes, tail_, tail_bytes);
+  }
+
+  std::string_view prefix_;
+  const uint8_t* tail_ = nullptr;
+  uint32_t suffix_length_ = 0;
+  uint32_t head_ = 0;
+};
+
 struct Position {
   uint32_t index;  // of the first key that is not less than the one looked for
   bool exact;      // whether it is equal
 };
 
-// Finds `key` among the keys first..count-1 of `node`, which offers prefix_bytes(),
-// prefix_length(), heads(), and CompareSuffix(index, suffix): the order of the key at `index`,
-// whose head equals the suffix's, against it.
+// Finds `key` among the keys first..count-1 (first <= count) of `node`, which offers
+// prefix_bytes(), prefix_length(), heads(), and CompareSuffix(index, suffix): the order of the key
+// at `index`, whose head equals the suffix's, against it.
 template <typename Node>
 inline Position FindKey(const Node& node, std::string_view key, uint32_t first, uint32_t count) {
   const uint32_t prefix_length = node.prefix_length();

@@ -23,6 +23,7 @@
 #include "engine/base/endian.h"
 #include "engine/page/format.h"
 #include "engine/page/keys.h"
+#include "engine/page/large_ref.h"
 
 namespace espalier::page {
 
@@ -57,19 +58,10 @@ class Leaf {
   Position Find(std::string_view key) const { return FindKey(*this, key, 0, size()); }
 
   uint32_t SuffixLength(uint32_t index) const { return LoadLE16(record(index)) & kLengthMask; }
-  uint32_t KeyLength(uint32_t index) const { return prefix_length() + SuffixLength(index); }
-
-  // Writes the key to `out`, which has room for it and four bytes more; returns its length.
-  uint32_t CopyKey(uint32_t index, char* out) const {
-    const uint32_t prefix_bytes_count = prefix_length();
-    std::memcpy(out, prefix_bytes(), prefix_bytes_count);
+  StoredKey key(uint32_t index) const {
     const uint8_t* const at = record(index);
-    const uint32_t suffix_length = LoadLE16(at) & kLengthMask;
-    StoreBE32(reinterpret_cast<uint8_t*>(out) + prefix_bytes_count,
-              LoadLE32(heads() + size_t{4} * index));
-    std::memcpy(out + prefix_bytes_count + kHeadBytes, at + kRecordHeaderBytes,
-                TailLength(suffix_length));
-    return prefix_bytes_count + suffix_length;
+    return {prefix(), LoadLE32(heads() + size_t{4} * index), at + kRecordHeaderBytes,
+            LoadLE16(at) & uint32_t{kLengthMask}};
   }
 
   Payload payload(uint32_t index) const {
@@ -104,6 +96,19 @@ class Leaf {
 // The bytes that a record takes in the heap.
 constexpr uint32_t LeafRecordBytes(uint32_t suffix_length, uint32_t payload_length) {
   return Leaf::kRecordHeaderBytes + TailLength(suffix_length) + payload_length;
+}
+
+// The longest key: two entries with such keys and references to large values fit into a leaf, and
+// two such separators into an inner node.
+constexpr size_t MaxKeyBytes(uint32_t page_bytes) {
+  return (page_bytes - kHeaderBytes) / 2 - Leaf::kEntryArrayBytes - Leaf::kRecordHeaderBytes -
+         LargeRef::kEncodedBytes - kHeadBytes;
+}
+
+// Whether a payload of this size may stand in a leaf: two such entries fit.
+constexpr bool FitsInline(size_t key_bytes, size_t payload_bytes, uint32_t page_bytes) {
+  return Leaf::kEntryArrayBytes + Leaf::kRecordHeaderBytes + key_bytes + payload_bytes <=
+         (page_bytes - kHeaderBytes) / 2;
 }
 
 // Changes a leaf in place. The calls that may not fit answer false and leave the leaf as it was;

@@ -99,43 +99,12 @@ uint32_t ChooseCut(absl::Span<const EntryType> entries, uint32_t page_bytes) {
 
 }  // namespace
 
-char* Arena::Allocate(size_t bytes) {
-  if (bytes > kBlockBytes / 4) {
-    large_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
-    return large_.back().get();
-  }
-  if (block_ < blocks_.size() && used_ + bytes > kBlockBytes) {
-    ++block_;
-    used_ = 0;
-  }
-  if (block_ == blocks_.size()) {
-    blocks_.push_back(std::make_unique_for_overwrite<char[]>(kBlockBytes));
-  }
-  char* const result = blocks_[block_].get() + used_;
-  used_ += bytes;
-  return result;
-}
-
-std::string_view Arena::Copy(std::string_view bytes) {
-  if (bytes.empty()) return {};
-  char* const copy = Allocate(bytes.size());
-  std::memcpy(copy, bytes.data(), bytes.size());
-  return {copy, bytes.size()};
-}
-
-void Arena::Reset() {
-  large_.clear();
-  block_ = 0;
-  used_ = 0;
-}
-
 void TakeApart(const Leaf& leaf, bool copy_payloads, Arena& arena,
                std::vector<LeafEntry>& entries) {
   const uint32_t count = leaf.size();
   entries.reserve(entries.size() + count + 1);
   for (uint32_t i = 0; i < count; ++i) {
-    char* const key = arena.Allocate(leaf.KeyLength(i) + kHeadBytes);
-    LeafEntry entry{{key, leaf.CopyKey(i, key)}, leaf.payload(i)};
+    LeafEntry entry{leaf.key(i).CopyTo(arena), leaf.payload(i)};
     if (copy_payloads) entry.payload.bytes = arena.Copy(entry.payload.bytes);
     entries.push_back(entry);
   }
@@ -145,8 +114,7 @@ void TakeApart(const Inner& node, Arena& arena, std::vector<InnerEntry>& entries
   const uint32_t count = node.size();
   entries.reserve(entries.size() + count + 1);
   for (uint32_t i = 0; i < count; ++i) {
-    char* const key = arena.Allocate(node.prefix_length() + node.SuffixLength(i) + kHeadBytes);
-    entries.push_back({{key, node.CopySeparator(i, key)}, node.child(i), node.count(i)});
+    entries.push_back({node.separator(i).CopyTo(arena), node.child(i), node.count(i)});
   }
 }
 

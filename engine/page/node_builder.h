@@ -5,11 +5,11 @@
 #define ESPALIER_ENGINE_PAGE_NODE_BUILDER_H_
 
 #include <cstdint>
-#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "absl/types/span.h"
+#include "engine/page/arena.h"
 #include "engine/page/format.h"
 #include "engine/page/inner.h"
 #include "engine/page/leaf.h"
@@ -25,22 +25,6 @@ struct InnerEntry {
   std::string_view separator;  // the first entry's is not stored in the node
   ChildRef child;
   uint64_t count = 0;
-};
-
-// Memory for the keys and payloads of taken-apart nodes, reused from one operation to the next.
-class Arena {
- public:
-  // Uninitialised; valid until Reset().
-  char* Allocate(size_t bytes);
-  std::string_view Copy(std::string_view bytes);
-  void Reset();
-
- private:
-  static constexpr size_t kBlockBytes = size_t{256} << 10;
-  std::vector<std::unique_ptr<char[]>> blocks_;  // of kBlockBytes each
-  std::vector<std::unique_ptr<char[]>> large_;
-  size_t block_ = 0;  // index into blocks_
-  size_t used_ = 0;   // of that block
 };
 
 // Appends the node's entries to the list. Keys are copied to the arena, payloads too if

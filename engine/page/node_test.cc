@@ -2,6 +2,7 @@
 // that any of this makes must be sound by validate.h, or reopening the file would refuse it.
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -56,14 +57,14 @@ class TestPage {
 };
 
 std::string KeyAt(const Leaf& leaf, uint32_t index) {
-  std::string key(leaf.KeyLength(index) + kHeadBytes, '\0');
-  key.resize(leaf.CopyKey(index, key.data()));
+  std::string key;
+  leaf.key(index).CopyTo(key);
   return key;
 }
 
 std::string SeparatorAt(const Inner& node, uint32_t index) {
-  std::string key(node.prefix_length() + node.SuffixLength(index) + kHeadBytes, '\0');
-  key.resize(node.CopySeparator(index, key.data()));
+  std::string key;
+  node.separator(index).CopyTo(key);
   return key;
 }
 
@@ -432,6 +433,78 @@ TEST_P(NodeTest, ValidationBoundsEveryByte) {
   }
   EXPECT_GT(accepted, 100u);
   EXPECT_GT(refused, 100u);
+}
+
+// What no writer makes is refused: a writer that met it would write past the page.
+TEST_P(NodeTest, ValidationRefusesWhatIsTooLarge) {
+  const size_t longest = MaxKeyBytes(GetParam());
+  const size_t largest = (GetParam() - kHeaderBytes) / 2 - Leaf::kEntryArrayBytes -
+                         Leaf::kRecordHeaderBytes - 1;  // with a key of one byte
+  const auto leaf_fault = [&](const std::string& key, const std::string& value) -> const char* {
+    TestPage page(GetParam(), Kind::kLeaf, 0);
+    const LeafEntry entry{key, {value}};
+    BuildLeaf(absl::MakeConstSpan(&entry, 1), page.bytes(), page.size());
+    return FindStructuralFault(page.bytes(), page.size());
+  };
+  EXPECT_EQ(leaf_fault(std::string(longest, 'k'), "v"), nullptr);
+  EXPECT_STREQ(leaf_fault(std::string(longest + 1, 'k'), "v"), "a key is too long");
+  EXPECT_EQ(leaf_fault("k", std::string(largest, 'v')), nullptr);
+  EXPECT_STREQ(leaf_fault("k", std::string(largest + 1, 'v')), "an entry is too large");
+
+  const auto inner_fault = [&](size_t length) -> const char* {
+    TestPage page(GetParam(), Kind::kInner, 1);
+    const std::string separator(length, 's');
+    const std::array<InnerEntry, 2> entries = {InnerEntry{"", ChildRef(1), 1},
+                                               InnerEntry{separator, ChildRef(2), 1}};
+    BuildInner(entries, page.bytes(), page.size());
+    return FindStructuralFault(page.bytes(), page.size());
+  };
+  EXPECT_EQ(inner_fault(longest), nullptr);
+  EXPECT_STREQ(inner_fault(longest + 1), "a separator is too long");
+}
+
+// To change one of two records that overlap is to damage the other. The sizes add up here: what
+// is counted twice of one record is called dead of another.
+TEST_P(NodeTest, ValidationRefusesRecordsThatOverlap) {
+  const std::array<std::string, 4> keys = {"aaaa-key", "bbbb-key", "cccc-key", "dddd-key"};
+  std::vector<LeafEntry> entries;
+  std::vector<InnerEntry> children = {{"", ChildRef(1), 1}};
+  for (const std::string& key : keys) {
+    entries.push_back({key, {"value"}});
+    children.push_back({key, ChildRef(2), 1});
+  }
+  // From two records that are the same to two that are apart.
+  const uint32_t record_bytes = LeafRecordBytes(8, 5);
+  for (uint32_t apart = 0; apart <= record_bytes; ++apart) {
+    TestPage page(GetParam(), Kind::kLeaf, 0);
+    BuildLeaf(entries, page.bytes(), page.size());
+    const Leaf leaf(page.bytes());
+    uint8_t* const slot = page.bytes() + (leaf.slots() - page.bytes()) + 2 * 1;
+    const uint32_t moved = leaf.slot(2) + apart;
+    std::memmove(page.bytes() + moved, leaf.record(1), record_bytes);
+    if (apart > 0 && apart < Leaf::kRecordHeaderBytes) continue;  // lengths are damaged
+    StoreLE16(slot, static_cast<uint16_t>(moved));
+    const char* const fault = FindStructuralFault(page.bytes(), page.size());
+    if (apart == record_bytes) {
+      EXPECT_EQ(fault, nullptr);
+    } else {
+      EXPECT_NE(fault, nullptr) << apart;
+    }
+  }
+  TestPage leaf_page(GetParam(), Kind::kLeaf, 0);
+  BuildLeaf(entries, leaf_page.bytes(), leaf_page.size());
+  const Leaf leaf(leaf_page.bytes());
+  uint8_t* const slots = leaf_page.bytes() + (leaf.slots() - leaf_page.bytes());
+  StoreLE16(slots + 2, static_cast<uint16_t>(leaf.slot(2)));
+  EXPECT_STREQ(FindStructuralFault(leaf_page.bytes(), leaf_page.size()), "two records overlap");
+
+  TestPage inner_page(GetParam(), Kind::kInner, 1);
+  BuildInner(children, inner_page.bytes(), inner_page.size());
+  const Inner inner(inner_page.bytes());
+  uint8_t* const inner_slots = inner_page.bytes() + (inner.slots() - inner_page.bytes());
+  EXPECT_EQ(FindStructuralFault(inner_page.bytes(), inner_page.size()), nullptr);
+  StoreLE16(inner_slots + 2 * 2, static_cast<uint16_t>(inner.slot(3)));
+  EXPECT_STREQ(FindStructuralFault(inner_page.bytes(), inner_page.size()), "two records overlap");
 }
 
 INSTANTIATE_TEST_SUITE_P(PageSizes, NodeTest, ::testing::Values(4096u, 16384u, 65536u));

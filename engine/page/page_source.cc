@@ -10,14 +10,6 @@
 #include "engine/page/validate.h"
 
 namespace espalier::page {
-namespace {
-
-// A record of a page that a fault turned to zeros half-way can reach at most this far past the
-// page.
-constexpr uint64_t kGuardBytes = uint64_t{256} << 10;
-
-}  // namespace
-
 VerifiedPages::VerifiedPages(uint64_t pages)
     : pages_(pages),
       words_(static_cast<std::atomic<uint64_t>*>(

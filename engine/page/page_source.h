@@ -54,6 +54,11 @@ class VerifiedPages {
 // were published under this mapping.
 class PageSource {
  public:
+  // Addresses that a mapping needs behind its last page. A node can change after it was verified,
+  // by a fault that turns it to zeros or, in a damaged file, by a writer that uses the page for
+  // something else; its arrays and records then reach at most so far, whatever its header says.
+  static constexpr uint64_t kGuardBytes = uint64_t{2} << 20;
+
   PageSource(std::unique_ptr<os::Mapping> mapping, uint32_t page_bytes, bool verify_checksums,
              std::string path);
 
@@ -127,7 +132,6 @@ class PageReader {
   const PageSource& source() const { return *source_; }
   Version version() const { return version_; }
   uint64_t page_limit() const { return page_limit_; }
-  void set_page_limit(uint64_t pages) { page_limit_ = pages; }
 
   // The page that `ref` refers to, which must be a node of that level; null if it is not there, for
   // which Explain() then gives the reason.

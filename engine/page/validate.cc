@@ -1,5 +1,7 @@
 #include "engine/page/validate.h"
 
+#include <algorithm>
+#include <array>
 #include <string_view>
 
 #include "engine/page/format.h"
@@ -30,6 +32,28 @@ bool Ascends(const Node& node, uint32_t index, std::string_view tail, uint32_t s
   return CompareTails(before_tail, before_length, tail, suffix_length) < 0;
 }
 
+// Tells records that lie on each other, which a change of one would damage.
+class HeapMap {
+ public:
+  explicit HeapMap(uint32_t page_bytes) { std::fill_n(words_.begin(), page_bytes / 64, 0); }
+
+  // False if a byte of the range, which lies within the page, was claimed before.
+  bool Claim(uint32_t begin, uint32_t bytes) {
+    uint64_t claimed = 0;
+    for (const uint32_t end = begin + bytes; begin < end;) {
+      const uint32_t bits = std::min(end - begin, 64 - begin % 64);
+      const uint64_t mask = (~uint64_t{0} >> (64 - bits)) << (begin % 64);
+      claimed |= words_[begin / 64] & mask;
+      words_[begin / 64] |= mask;
+      begin += bits;
+    }
+    return claimed == 0;
+  }
+
+ private:
+  std::array<uint64_t, kMaxPageBytes / 64> words_;  // a bit a byte
+};
+
 // A head's bytes past a short suffix's end are zero.
 bool PaddingIsZero(uint32_t head, uint32_t suffix_length) {
   return suffix_length >= kHeadBytes || (head << (8 * suffix_length)) == 0;
@@ -43,6 +67,8 @@ const char* FindLeafFault(const uint8_t* page, uint32_t page_bytes) {
   const uint32_t arrays_end = kHeaderBytes + header.prefix_length + Leaf::kEntryArrayBytes * count;
   if (arrays_end + header.heap_used > page_bytes) return "arrays and heap overlap";
   const uint32_t heap_begin = page_bytes - header.heap_used;
+  const size_t max_key_bytes = MaxKeyBytes(page_bytes);
+  HeapMap heap(page_bytes);
   uint64_t live_bytes = 0;
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t offset = leaf.slot(i);
@@ -54,6 +80,11 @@ const char* FindLeafFault(const uint8_t* page, uint32_t page_bytes) {
     const uint32_t record_bytes =
         LeafRecordBytes(suffix_length, static_cast<uint32_t>(payload.bytes.size()));
     if (offset + record_bytes > page_bytes) return "a record reaches past the page";
+    if (!heap.Claim(offset, record_bytes)) return "two records overlap";
+    const uint32_t key_bytes = header.prefix_length + suffix_length;
+    if (key_bytes == 0) return "a key is empty";
+    if (key_bytes > max_key_bytes) return "a key is too long";
+    if (!FitsInline(key_bytes, payload.bytes.size(), page_bytes)) return "an entry is too large";
     live_bytes += record_bytes;
     if (payload.large && (payload.compressed || payload.bytes.size() != LargeRef::kEncodedBytes)) {
       return "a large value's reference has the wrong size";
@@ -61,7 +92,6 @@ const char* FindLeafFault(const uint8_t* page, uint32_t page_bytes) {
     if (payload.compressed && payload.bytes.size() < 4) return "a compressed value is too short";
     const uint32_t head = LoadLE32(leaf.heads() + size_t{4} * i);
     if (!PaddingIsZero(head, suffix_length)) return "a short key's head is not padded with zeros";
-    if (header.prefix_length + suffix_length == 0) return "a key is empty";
     const std::string_view tail{
         reinterpret_cast<const char*>(page) + offset + Leaf::kRecordHeaderBytes,
         TailLength(suffix_length)};
@@ -80,6 +110,8 @@ const char* FindInnerFault(const uint8_t* page, uint32_t page_bytes) {
   const uint32_t arrays_end = kHeaderBytes + header.prefix_length + Inner::kEntryArrayBytes * count;
   if (arrays_end + header.heap_used > page_bytes) return "arrays and heap overlap";
   const uint32_t heap_begin = page_bytes - header.heap_used;
+  const size_t max_key_bytes = MaxKeyBytes(page_bytes);
+  HeapMap heap(page_bytes);
   uint64_t live_bytes = 0;
   if (node.slot(0) != 0) return "the first separator is not empty";
   for (uint32_t i = 0; i < count; ++i) {
@@ -97,6 +129,7 @@ const char* FindInnerFault(const uint8_t* page, uint32_t page_bytes) {
       if (slot + InnerRecordBytes(suffix_length) > page_bytes) {
         return "a separator reaches past the page";
       }
+      if (!heap.Claim(slot, InnerRecordBytes(suffix_length))) return "two records overlap";
       tail = {reinterpret_cast<const char*>(page) + slot + Inner::kRecordHeaderBytes,
               TailLength(suffix_length)};
       live_bytes += InnerRecordBytes(suffix_length);
@@ -104,6 +137,7 @@ const char* FindInnerFault(const uint8_t* page, uint32_t page_bytes) {
     const uint32_t head = LoadLE32(node.heads() + size_t{4} * i);
     if (!PaddingIsZero(head, suffix_length)) return "a short key's head is not padded with zeros";
     if (header.prefix_length + suffix_length == 0) return "a separator is empty";
+    if (header.prefix_length + suffix_length > max_key_bytes) return "a separator is too long";
     if (i > 1 && !Ascends(node, i, tail, suffix_length)) return "the separators do not ascend";
   }
   if (live_bytes + header.heap_dead != header.heap_used) return "the heap's sizes do not add up";

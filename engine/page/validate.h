@@ -1,5 +1,6 @@
-// Proves, once for a page, that reading it cannot lead outside of it: every slot, length and flag
-// is in bounds and the keys are in strictly ascending order. After that the views in leaf.h and
+// Proves, once for a page, that neither reading nor changing it can lead outside of it: every slot,
+// length and flag is in bounds, no record lies on another one, no entry is larger than a writer
+// makes them, and the keys are in strictly ascending order. After that the views in leaf.h and
 // inner.h may be used without further checks (INV-11, INV-13).
 #ifndef ESPALIER_ENGINE_PAGE_VALIDATE_H_
 #define ESPALIER_ENGINE_PAGE_VALIDATE_H_

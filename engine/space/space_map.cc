@@ -41,9 +41,20 @@ void SpaceMap::SizeLevels(uint64_t page_count) {
   }
 }
 
-void SpaceMap::FreeNodesPastTheEnd(PageAllocator& allocator) {
-  for (const Node& node : past_the_end_) allocator.Free(node.ref.number(), node.birth);
+absl::Status SpaceMap::FreeNode(PageAllocator& allocator, const Node& node) {
+  const PageNumber number = node.ref.number();
+  if (!allocator.reachable().Test(number.value)) {
+    return allocator.source().DataLoss(absl::StrCat(
+        "page ", number.value, ": part of the space map, and of something else that is gone"));
+  }
+  allocator.Free(number, node.birth);
+  return absl::OkStatus();
+}
+
+absl::Status SpaceMap::FreeNodesPastTheEnd(PageAllocator& allocator) {
+  for (const Node& node : past_the_end_) ESPALIER_RETURN_IF_ERROR(FreeNode(allocator, node));
   past_the_end_.clear();
+  return absl::OkStatus();
 }
 
 void SpaceMap::MarkChanged(uint64_t leaf) {
@@ -163,10 +174,9 @@ absl::Status SpaceMap::RewriteChanged(PageAllocator& allocator, Version version)
   // Giving a changed node a new page changes the bits of the new page and the old one, and with
   // them perhaps further nodes: go on until nothing new changes.
   std::vector<std::vector<uint8_t*>> fresh;
-  FreeNodesPastTheEnd(allocator);
   while (true) {
     SizeLevels(allocator.reachable_end());
-    FreeNodesPastTheEnd(allocator);
+    ESPALIER_RETURN_IF_ERROR(FreeNodesPastTheEnd(allocator));
     for (const uint64_t leaf : allocator.TakeChangedParts(bits_per_leaf())) {
       if (leaf < levels_[0].size()) MarkChanged(leaf);
     }
@@ -178,7 +188,7 @@ absl::Status SpaceMap::RewriteChanged(PageAllocator& allocator, Version version)
         Node& node = levels_[level][i];
         if (!node.changed || fresh[level][i] != nullptr) continue;
         done = false;
-        if (!node.ref.is_null()) allocator.Free(node.ref.number(), node.birth);
+        if (!node.ref.is_null()) ESPALIER_RETURN_IF_ERROR(FreeNode(allocator, node));
         ESPALIER_ASSIGN_OR_RETURN(const PageNumber number,
                                   allocator.AllocatePage(Reserve::kMayUse));
         const page::PageSource& source = allocator.source();

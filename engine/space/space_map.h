@@ -64,7 +64,9 @@ class SpaceMap {
                         uint64_t index, Bitmap& visited, Bitmap& pages);
   absl::Status RewriteChanged(PageAllocator& allocator, Version version);
   void SizeLevels(uint64_t page_count);
-  void FreeNodesPastTheEnd(PageAllocator& allocator);
+  absl::Status FreeNodesPastTheEnd(PageAllocator& allocator);
+  // kDataLoss if something else, which a damaged file has in the same page, freed it before.
+  static absl::Status FreeNode(PageAllocator& allocator, const Node& node);
   void MarkChanged(uint64_t leaf);
   void WriteLeaf(const Bitmap& reachable, uint64_t index, uint8_t* page) const;
   void WriteInner(uint32_t level, uint64_t index, uint8_t* page) const;

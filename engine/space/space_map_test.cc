@@ -1,9 +1,12 @@
 #include "engine/space/space_map.h"
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "engine/base/endian.h"
 #include "engine/base/seed_for_testing.h"
 #include "engine/base/status_for_testing.h"
 #include "engine/page/checksum.h"
@@ -258,6 +261,47 @@ TEST_F(SpaceMapTest, DamageIsDataLoss) {
     }
   }
   ExpectRoundTrip();
+}
+
+// A map far higher than its pages need, whose last page is the last of the last of ...: the numbers
+// of the pages that it covers do not fit into 64 bits. With pages of 8 KiB and more they wrapped
+// around to numbers that the bitmap has.
+TEST(SpaceMapHeightTest, PageNumbersThatDoNotFit) {
+  for (uint32_t page_bytes = page::kMinPageBytes; page_bytes <= page::kMaxPageBytes;
+       page_bytes *= 2) {
+    constexpr uint32_t kHeight = 6;
+    constexpr uint64_t kPages = 64;
+    const uint64_t refs = (page_bytes - page::kHeaderBytes) / 8;
+    for (const uint64_t step : {refs - 1, refs / 2, refs / 3, uint64_t{1}}) {
+      SCOPED_TRACE(absl::StrCat("pages of ", page_bytes, " bytes, child ", step));
+      os::File file = os::File::CreateInMemory("test").value();
+      ASSERT_THAT(file.Truncate(kPages * page_bytes), IsOk());
+      const page::PageSource source(
+          os::Mapping::Map(file, kPages * page_bytes + page::PageSource::kGuardBytes,
+                           os::Access::kReadWrite, /*separate_read_view=*/false)
+              .value(),
+          page_bytes, /*verify_checksums=*/true, "test");
+      page::ChildRef child;
+      for (uint32_t level = 0; level < kHeight; ++level) {
+        const PageNumber number(20 + level);
+        uint8_t* const bytes = source.write_page(number);
+        page::Header& header = page::HeaderOf(bytes);
+        header.identity = page::Header::MakeIdentity(
+            number, level == 0 ? page::Kind::kSpaceMapLeaf : page::Kind::kSpaceMapInner, level);
+        header.birth = 1;
+        if (level == 0) {
+          std::memset(bytes + page::kHeaderBytes, 0xff, page_bytes - page::kHeaderBytes);
+        } else {
+          StoreLE64(bytes + page::kHeaderBytes + 8 * step, child.bits());
+        }
+        page::SealPage(bytes, page_bytes, number);
+        child = page::ChildRef::Make(number, Version(1));
+      }
+      SpaceMap map(page_bytes);
+      const page::PageReader reader(&source, Version(1), kPages);
+      EXPECT_THAT(map.Load(reader, child, kHeight, kPages), StatusIs(absl::StatusCode::kDataLoss));
+    }
+  }
 }
 
 }  // namespace

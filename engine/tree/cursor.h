@@ -55,8 +55,7 @@ class Cursor {
   }
 
   // Of the current entry; only while valid().
-  uint32_t KeyLength() const { return leaf().KeyLength(leaf_index_); }
-  uint32_t CopyKey(char* out) const { return leaf().CopyKey(leaf_index_, out); }
+  page::StoredKey key() const { return leaf().key(leaf_index_); }
   page::Payload payload() const { return leaf().payload(leaf_index_); }
 
  private:

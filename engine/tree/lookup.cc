@@ -34,7 +34,8 @@ Probe BeginProbe(const Node& node, std::string_view key, uint32_t first) {
   const uint32_t prefix_length = node.prefix_length();
   const int order = page::ComparePrefix(key, node.prefix_bytes(), prefix_length);
   if (order != 0) return {node.heads(), 0, order < 0 ? first : node.size(), 0};
-  return {node.heads(), page::HeadOf(key.substr(prefix_length)), first, node.size() - first};
+  return {node.heads(), page::HeadOf(key.substr(prefix_length)), first,
+          std::max(node.size(), first) - first};
 }
 
 // LowerBoundHeads() for all of them, a step of each in turn, so that their cache misses overlap.

@@ -169,8 +169,8 @@ class TreeForTesting {
     if (level == 0) {
       const page::Leaf leaf(page);
       for (uint32_t i = 0; i < leaf.size(); ++i) {
-        std::string key(leaf.KeyLength(i) + page::kHeadBytes, '\0');
-        key.resize(leaf.CopyKey(i, key.data()));
+        std::string key;
+        leaf.key(i).CopyTo(key);
         EXPECT_TRUE(in_range(key));
         if (keys != nullptr) keys->push_back(key);
         if (!leaf.payload(i).large) continue;
@@ -187,8 +187,7 @@ class TreeForTesting {
     uint64_t sum = 0;
     std::vector<std::string> separators(node.size());
     for (uint32_t i = 1; i < node.size(); ++i) {
-      separators[i].resize(node.prefix_length() + node.SuffixLength(i) + page::kHeadBytes);
-      separators[i].resize(node.CopySeparator(i, separators[i].data()));
+      node.separator(i).CopyTo(separators[i]);
       EXPECT_TRUE(in_range(separators[i]));
     }
     for (uint32_t i = 0; i < node.size(); ++i) {
@@ -209,8 +208,8 @@ class TreeForTesting {
     Cursor cursor(reader(), root_);
     page::Arena values;
     const auto expect_entry = [&](const Model::value_type& expected) {
-      std::string key(cursor.KeyLength() + page::kHeadBytes, '\0');
-      key.resize(cursor.CopyKey(key.data()));
+      std::string key;
+      cursor.key().CopyTo(key);
       EXPECT_EQ(key, expected.first);
       values.Reset();
       EXPECT_THAT(DecodeValue(reader(), cursor.payload(), values), IsOkAndHolds(expected.second));

@@ -90,10 +90,7 @@ absl::StatusOr<bool> TreeWriter::MergeWithNeighbour(uint32_t level, uint32_t lef
     const size_t first_of_right = inner_entries_.size();
     page::TakeApart(Inner(right), *arena_, inner_entries_);
     // The right node's first separator is the one that parts the two.
-    char* const separator = arena_->Allocate(
-        parent.prefix_length() + parent.SuffixLength(left_index + 1) + page::kHeadBytes);
-    inner_entries_[first_of_right].separator = {separator,
-                                                parent.CopySeparator(left_index + 1, separator)};
+    inner_entries_[first_of_right].separator = parent.separator(left_index + 1).CopyTo(*arena_);
     if (page::InnerBytes(inner_entries_) > page_bytes) return false;
   }
   const uint64_t count = parent.count(left_index) + parent.count(left_index + 1);

@@ -98,8 +98,7 @@ absl::StatusOr<std::optional<std::string>> TreeWriter::Tidy(std::string_view fro
     const Inner inner(path_[level].page);
     const uint32_t index = path_[level].index + 1;
     if (index >= inner.size()) continue;
-    next.emplace(inner.prefix_length() + inner.SuffixLength(index) + page::kHeadBytes, '\0');
-    next->resize(inner.CopySeparator(index, next->data()));
+    inner.separator(index).CopyTo(next.emplace());
   }
   if (parent_level >= root_->height) {
     // The root alone, whose place the transaction's own rules keep: it moves if it must.
@@ -146,9 +145,7 @@ absl::StatusOr<bool> TreeWriter::Repack(uint32_t level) {
     }
     const size_t first = inner_entries_.size();
     page::TakeApart(Inner(child), *arena_, inner_entries_);
-    char* const separator =
-        arena_->Allocate(parent.prefix_length() + parent.SuffixLength(i) + page::kHeadBytes);
-    inner_entries_[first].separator = {separator, parent.CopySeparator(i, separator)};
+    inner_entries_[first].separator = parent.separator(i).CopyTo(*arena_);
   }
   std::vector<ChildRef> old_children(count);
   for (uint32_t i = 0; i < count; ++i) old_children[i] = parent.child(i);

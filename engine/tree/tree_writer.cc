@@ -53,6 +53,9 @@ absl::Status TreeWriter::Descend(std::string_view key) {
 
 namespace {
 
+// What a fault does: it turns a page to zeros.
+constexpr std::string_view kChanged = "a node changed under a transaction";
+
 // The order of `key` against the key of an entry.
 int CompareToEntry(const Leaf& leaf, uint32_t index, std::string_view key) {
   const int prefix_order = page::ComparePrefix(key, leaf.prefix_bytes(), leaf.prefix_length());
@@ -84,8 +87,10 @@ absl::StatusOr<bool> TreeWriter::SeekEnd(std::string_view key) {
   if (root_->height == 0) return true;
   if (at_end_) {
     const Leaf leaf(path_[0].page);
-    path_[0].index = leaf.size();
-    return CompareToEntry(leaf, leaf.size() - 1, key) > 0;
+    const uint32_t size = leaf.size();
+    if (size == 0) return pages_->source().DataLoss(kChanged);
+    path_[0].index = size;
+    return CompareToEntry(leaf, size - 1, key) > 0;
   }
   const page::PageReader& reader = pages_->reader();
   ChildRef ref = root_->ref;
@@ -93,8 +98,11 @@ absl::StatusOr<bool> TreeWriter::SeekEnd(std::string_view key) {
     const uint8_t* const page = pages_->Fetch(ref, level);
     if (page == nullptr) return pages_->Explain(ref, level);
     const uint32_t size = page::HeaderOf(page).entry_count;
-    path_[level] = {ref, page, level > 0 ? size - 1 : size};
-    if (level > 0) ref = Inner(page).child(size - 1);
+    path_[level] = {ref, page, size};
+    if (level == 0) break;
+    if (size == 0) return pages_->source().DataLoss(kChanged);
+    path_[level].index = size - 1;
+    ref = Inner(page).child(size - 1);
   }
   const Leaf leaf(path_[0].page);
   if (leaf.size() == 0) {
@@ -111,7 +119,7 @@ TreeWriter::Appended TreeWriter::TryAppend(std::string_view key, const Payload& 
   if (!at_end_) return Appended::kNotHere;
   const Leaf leaf(path_[0].page);
   const uint32_t size = leaf.size();
-  if (CompareToEntry(leaf, size - 1, key) <= 0 ||
+  if (size == 0 || CompareToEntry(leaf, size - 1, key) <= 0 ||
       !LeafEditor(writable(0), pages_->page_bytes()).Insert(size, key, payload)) {
     return Appended::kNotHere;
   }
@@ -192,8 +200,7 @@ bool TreeWriter::IsFullFor(std::string_view key, const Payload& payload) const {
   if (page::ComparePrefix(key, leaf.prefix_bytes(), prefix_length) != 0) return false;
   // The prefix may be shorter than it could be. Of what a longer one takes from the keys, only the
   // part behind the heads saves room.
-  char* const first_key = arena_->Allocate(leaf.KeyLength(0) + page::kHeadBytes);
-  const uint32_t common = page::CommonPrefixLength({first_key, leaf.CopyKey(0, first_key)}, key);
+  const uint32_t common = page::CommonPrefixLength(leaf.key(0).CopyTo(*arena_), key);
   const uint32_t saved =
       std::min(common - prefix_length, page::TailLength(leaf.SuffixLength(0))) * (leaf.size() - 1);
   return leaf.UsedBytes() + Leaf::kEntryArrayBytes +
@@ -206,9 +213,8 @@ absl::StatusOr<uint8_t*> TreeWriter::PutInNewLastLeaf(std::string_view key,
                                                       const Payload& payload) {
   const Leaf left(path_[0].page);
   arena_->Reset();
-  char* const last_key = arena_->Allocate(left.KeyLength(left.size() - 1) + page::kHeadBytes);
   const std::string_view separator =
-      page::ShortestSeparator({last_key, left.CopyKey(left.size() - 1, last_key)}, key);
+      page::ShortestSeparator(left.key(path_[0].index - 1).CopyTo(*arena_), key);
   ESPALIER_ASSIGN_OR_RETURN(const WritablePage right, pages_->NewNode(0));
   const LeafEntry entry{key, payload};
   // What follows will share as much with this key as this one with what was before it, or so.
@@ -247,7 +253,7 @@ absl::StatusOr<uint8_t*> TreeWriter::PutSlowly(std::string_view key, const Paylo
   leaf_entries_.clear();
   page::TakeApart(Leaf(path_[0].page), /*copy_payloads=*/true, *arena_, leaf_entries_);
   if (index > leaf_entries_.size() || (!insert && index == leaf_entries_.size())) {
-    return pages_->source().DataLoss("a leaf changed under a transaction");
+    return pages_->source().DataLoss(kChanged);
   }
   if (insert) {
     leaf_entries_.insert(leaf_entries_.begin() + index, LeafEntry{key, payload});
@@ -288,7 +294,7 @@ absl::Status TreeWriter::InsertChild(uint32_t level, std::string_view separator,
   std::vector<InnerEntry>& list = inner_entries_;
   list.clear();
   page::TakeApart(Inner(left), *arena_, list);
-  if (index >= list.size()) return pages_->source().DataLoss("a node changed under a transaction");
+  if (index >= list.size()) return pages_->source().DataLoss(kChanged);
   list.insert(list.begin() + index + 1, InnerEntry{separator, child, right_entries});
   const absl::Span<const InnerEntry> entries = list;
   if (page::InnerBytes(entries) <= page_bytes) {

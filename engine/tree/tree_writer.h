@@ -23,20 +23,6 @@
 
 namespace espalier::tree {
 
-// The longest key: two entries with such keys and references to large values fit into a leaf, and
-// two such separators into an inner node.
-constexpr size_t MaxKeyBytes(uint32_t page_bytes) {
-  return (page_bytes - page::kHeaderBytes) / 2 - page::Leaf::kEntryArrayBytes -
-         page::Leaf::kRecordHeaderBytes - page::LargeRef::kEncodedBytes - page::kHeadBytes;
-}
-
-// Whether a value may be kept in its leaf: two such entries fit.
-constexpr bool FitsInline(size_t key_bytes, size_t payload_bytes, uint32_t page_bytes) {
-  return page::Leaf::kEntryArrayBytes + page::Leaf::kRecordHeaderBytes + key_bytes +
-             payload_bytes <=
-         (page_bytes - page::kHeaderBytes) / 2;
-}
-
 // A whole tree that is no longer part of another one.
 struct DetachedTree {
   page::ChildRef ref;

@@ -19,7 +19,7 @@ namespace {
 using Random = std::mt19937_64;
 using Code = absl::StatusCode;
 
-constexpr size_t kMaxKey = MaxKeyBytes(TreeForTesting::kPageBytes);
+constexpr size_t kMaxKey = page::MaxKeyBytes(TreeForTesting::kPageBytes);
 static_assert(kMaxKey >= 1900);
 
 enum class Shape { kShort, kLong, kMaximal, kCommonPrefix };

@@ -70,7 +70,7 @@ absl::StatusOr<Payload> ValueEncoder::Encode(PageWriter& pages, size_t key_bytes
     }
   }
   const size_t inline_bytes = stored.size() + (compressed ? kSizeBytes : 0);
-  if (FitsInline(key_bytes, inline_bytes, pages.page_bytes())) {
+  if (page::FitsInline(key_bytes, inline_bytes, pages.page_bytes())) {
     if (!compressed) return Payload{stored, false, false};
     StoreLE32(reinterpret_cast<uint8_t*>(compressed_.data()), static_cast<uint32_t>(value.size()));
     return Payload{{compressed_.data(), inline_bytes}, true, false};
@@ -91,7 +91,7 @@ absl::StatusOr<Payload> ValueEncoder::EncodeReserved(PageWriter& pages, size_t k
   if (value_bytes > LargeRef::kMaxBytes) {
     return absl::InvalidArgumentError("a value may have 2^47 bytes at the most");
   }
-  if (FitsInline(key_bytes, value_bytes, pages.page_bytes())) {
+  if (page::FitsInline(key_bytes, value_bytes, pages.page_bytes())) {
     zeros_.resize(value_bytes);
     return Payload{{zeros_.data(), value_bytes}, false, false};
   }
@@ -120,6 +120,10 @@ absl::StatusOr<std::string_view> DecodeValueSlowly(const page::PageReader& reade
     return ref.compressed ? Decompress(reader, stored, ref.value_bytes, arena) : stored;
   }
   if (!payload.compressed) return payload.bytes;
+  // The page was sound when it was verified, but a fault may have changed it.
+  if (payload.bytes.size() < kSizeBytes) {
+    return reader.source().DataLoss("a compressed value is too short");
+  }
   return Decompress(reader, payload.bytes.substr(kSizeBytes), CompressedSize(payload), arena);
 }
 

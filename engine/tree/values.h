@@ -9,9 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/page/arena.h"
 #include "engine/page/large_ref.h"
 #include "engine/page/leaf.h"
-#include "engine/page/node_builder.h"
 #include "engine/page/page_source.h"
 #include "engine/tree/page_writer.h"
 

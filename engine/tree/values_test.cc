@@ -65,7 +65,7 @@ TEST_F(ValuesTest, OfAllSizesAroundTheLimits) {
     const std::string value = Noise(size);
     const Payload payload = Encode(value);
     EXPECT_FALSE(payload.compressed);
-    EXPECT_EQ(payload.large, !FitsInline(10, size, kPageBytes));
+    EXPECT_EQ(payload.large, !page::FitsInline(10, size, kPageBytes));
     ExpectComesBack(payload, value);
   }
 }
@@ -115,8 +115,8 @@ TEST_F(ValuesTest, ALongKeyLeavesLessRoom) {
   const std::string value = Noise(1500);
   EXPECT_FALSE(Encode(value, 0, 10).large);
   EXPECT_TRUE(Encode(value, 0, 1000).large);
-  EXPECT_TRUE(Encode(Noise(60), 0, MaxKeyBytes(kPageBytes)).large);
-  EXPECT_FALSE(Encode(Noise(30), 0, MaxKeyBytes(kPageBytes)).large);
+  EXPECT_TRUE(Encode(Noise(60), 0, page::MaxKeyBytes(kPageBytes)).large);
+  EXPECT_FALSE(Encode(Noise(30), 0, page::MaxKeyBytes(kPageBytes)).large);
 }
 
 TEST_F(ValuesTest, RunsAreFreedWithTheirEntries) {
@@ -135,7 +135,7 @@ TEST_F(ValuesTest, Reserved) {
     uint8_t* run = nullptr;
     ESPALIER_ASSERT_OK_AND_ASSIGN(const Payload payload,
                                   encoder_.EncodeReserved(tree_.pages(), 10, size, &run));
-    EXPECT_EQ(run != nullptr, !FitsInline(10, size, kPageBytes));
+    EXPECT_EQ(run != nullptr, !page::FitsInline(10, size, kPageBytes));
     EXPECT_THAT(ValueSize(tree_.reader(), payload), IsOkAndHolds(size));
   }
   uint8_t* run = nullptr;

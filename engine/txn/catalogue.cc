@@ -127,8 +127,7 @@ absl::StatusOr<std::vector<CatalogueReader::Listed>> CatalogueReader::List() con
   tree::Cursor cursor(reader_, root_);
   std::string key;
   for (bool found = cursor.SeekLowerBound(NameKey("")); found; found = cursor.Next()) {
-    key.resize(cursor.KeyLength() + page::kHeadBytes);
-    key.resize(cursor.CopyKey(key.data()));
+    cursor.key().CopyTo(key);
     if (key[0] != kNameTag) break;
     if (key.size() == 1) continue;
     ESPALIER_ASSIGN_OR_RETURN(const uint64_t id, FindByName(key.substr(1)));
@@ -145,8 +144,7 @@ absl::StatusOr<std::vector<DetachedRecord>> CatalogueReader::Detached(size_t lim
   std::string key;
   for (bool found = cursor.SeekLowerBound(std::string(1, kDetachedTag));
        found && list.size() < limit; found = cursor.Next()) {
-    key.resize(cursor.KeyLength() + page::kHeadBytes);
-    key.resize(cursor.CopyKey(key.data()));
+    cursor.key().CopyTo(key);
     if (key[0] != kDetachedTag) break;
     const page::Payload payload = cursor.payload();
     if (key.size() != 9 || payload.large || payload.bytes.size() != kDetachedRecordBytes) {

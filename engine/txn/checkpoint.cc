@@ -104,14 +104,17 @@ absl::Status Engine::WriteSlot(const page::CheckpointSlot& slot, page::PageSourc
 }
 
 // Before the first change: the slot that was found at opening may be durable or only cached, and
-// may say that the database was closed. It is written again, as not clean, beside the one that was
-// found.
+// may say that the database was closed. It is made durable, and then written again, as not clean,
+// over the older one.
 absl::Status Engine::PrepareForWriting() {
   if (prepared_for_writing_) return absl::OkStatus();
   page::CheckpointSlot slot = slot_;
   ++slot.sequence;
   slot.clean = false;
-  if (absl::Status status = WriteSlot(slot, *source_); !status.ok()) return Poison(status);
+  absl::Status status =
+      source_->mapping().Sync(page::kSlotOffsets[slot_index_], page::CheckpointSlot::kEncodedBytes);
+  if (status.ok()) status = WriteSlot(slot, *source_);
+  if (!status.ok()) return Poison(status);
   slot_ = slot;
   slot_index_ ^= 1;
   prepared_for_writing_ = true;

@@ -45,8 +45,7 @@ class Copier {
     std::string key;
     uint64_t part_bytes = 0;
     for (bool found = cursor.First(); found; found = cursor.Next()) {
-      key.resize(cursor.KeyLength() + page::kHeadBytes);
-      key.resize(cursor.CopyKey(key.data()));
+      cursor.key().CopyTo(key);
       values.Reset();
       ESPALIER_ASSIGN_OR_RETURN(const std::string_view value,
                                 tree::DecodeValue(from_.reader(), cursor.payload(), values));

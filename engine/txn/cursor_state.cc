@@ -50,8 +50,7 @@ bool CursorState::Finish(bool found) {
 std::string_view CursorState::key() {
   if (!valid()) return {};
   if (!key_is_current_) {
-    key_.resize(cursor_.KeyLength() + page::kHeadBytes);
-    key_.resize(cursor_.CopyKey(key_.data()));
+    cursor_.key().CopyTo(key_);
     key_is_current_ = true;
   }
   return key_;
@@ -81,8 +80,8 @@ bool CursorState::Return(bool* exact) {
     key_is_current_ = true;
     return false;
   }
-  std::string here(cursor_.KeyLength() + page::kHeadBytes, '\0');
-  here.resize(cursor_.CopyKey(here.data()));
+  std::string here;
+  cursor_.key().CopyTo(here);
   *exact = here == key;
   key_ = key;
   key_is_current_ = true;

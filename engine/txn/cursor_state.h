@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "engine/page/node_builder.h"
+#include "engine/page/arena.h"
 #include "engine/tree/cursor.h"
 #include "engine/txn/transaction_state.h"
 #include "engine/txn/write_state.h"

@@ -164,9 +164,7 @@ absl::StatusOr<page::CheckpointSlot> Engine::ChooseSlot(uint64_t file_bytes) {
 
 absl::StatusOr<std::shared_ptr<page::PageSource>> Engine::MapFile(uint64_t minimum_pages,
                                                                   size_t wanted_bytes) {
-  // Beyond what is needed: the guard behind the last page, see PageSource.
-  constexpr size_t kGuardBytes = size_t{1} << 20;
-  const size_t minimum_bytes = (minimum_pages << page_shift_) + kGuardBytes;
+  const size_t minimum_bytes = (minimum_pages << page_shift_) + page::PageSource::kGuardBytes;
   ESPALIER_ASSIGN_OR_RETURN(
       std::unique_ptr<os::Mapping> mapping,
       os::MapWithFallback(file_, std::max(wanted_bytes, minimum_bytes), minimum_bytes,

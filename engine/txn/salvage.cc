@@ -81,8 +81,7 @@ class Salvager {
     ESPALIER_RETURN_IF_ERROR(WalkNode(root.ref, root.height - 1, [&](const Leaf& leaf) {
       std::string key;
       for (uint32_t i = 0; i < leaf.size(); ++i) {
-        key.resize(leaf.KeyLength(i) + page::kHeadBytes);
-        key.resize(leaf.CopyKey(i, key.data()));
+        leaf.key(i).CopyTo(key);
         if (std::optional<KeyspaceRecord> record =
                 DecodeKeyspaceRecord(key, leaf.payload(i).bytes)) {
           keyspaces.push_back(*std::move(record));
@@ -127,8 +126,7 @@ class Salvager {
     if (leaf.size() == 0) return true;
     std::string key;
     for (uint32_t i = 0; i < leaf.size(); ++i) {
-      key.resize(leaf.KeyLength(i) + page::kHeadBytes);
-      key.resize(leaf.CopyKey(i, key.data()));
+      leaf.key(i).CopyTo(key);
       if (!IsCatalogueKey(key)) return false;
     }
     return true;
@@ -138,8 +136,7 @@ class Salvager {
     ++result_.leaf_pages;
     std::string key;
     for (uint32_t i = 0; i < leaf.size(); ++i) {
-      key.resize(leaf.KeyLength(i) + page::kHeadBytes);
-      key.resize(leaf.CopyKey(i, key.data()));
+      leaf.key(i).CopyTo(key);
       values_.Reset();
       const absl::StatusOr<std::string_view> value =
           tree::DecodeValue(reader_, leaf.payload(i), values_);
@@ -214,7 +211,7 @@ absl::StatusOr<SalvageResult> SalvageFile(const std::string& path, const Salvage
             [](const auto& a, const auto& b) { return a.sequence > b.sequence; });
   const uint64_t file_pages = file_bytes / page_bytes;
   if (file_pages == 0) return SalvageResult{};
-  const size_t minimum_bytes = file_pages * page_bytes + (size_t{1} << 20);
+  const size_t minimum_bytes = file_pages * page_bytes + page::PageSource::kGuardBytes;
   ESPALIER_ASSIGN_OR_RETURN(
       std::unique_ptr<os::Mapping> mapping,
       os::MapWithFallback(file, minimum_bytes, minimum_bytes, os::Access::kReadOnly, false));

@@ -15,7 +15,7 @@ TransactionState::TransactionState(Engine* engine)
     : engine_(engine),
       fork_generation_(ForkGeneration()),
       database_(engine->instance()),
-      max_key_bytes_(tree::MaxKeyBytes(engine->page_bytes())),
+      max_key_bytes_(page::MaxKeyBytes(engine->page_bytes())),
       reader_(&version_reader_) {}
 
 TransactionState::~TransactionState() { TransactionState::End(); }

@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "engine/base/fork_guard.h"
-#include "engine/page/node_builder.h"
+#include "engine/page/arena.h"
 #include "engine/page/page_source.h"
 #include "engine/txn/catalogue.h"
 #include "engine/txn/engine.h"

@@ -111,7 +111,7 @@ absl::Status WriteState::Append(KeyspaceState& keyspace, std::string_view key,
                                 std::string_view value) {
   const uint32_t compress_from = keyspace.record.compress_from;
   const bool plain = (compress_from == 0 || value.size() < compress_from) &&
-                     tree::FitsInline(key.size(), value.size(), pages_.page_bytes());
+                     page::FitsInline(key.size(), value.size(), pages_.page_bytes());
   if (plain && IsHealthy() && !IsMapped(key) && !IsMapped(value) &&
       WriterOf(keyspace).TryAppend(key, {value, false, false}) == tree::TreeWriter::Appended::kDone)
       [[likely]] {

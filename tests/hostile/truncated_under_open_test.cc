@@ -195,6 +195,50 @@ TEST_P(TruncatedTest, WithinAWriteTransaction) {
   EXPECT_GT(failed, 5u);
 }
 
+// Append keeps its place in the last leaf from call to call; the leaf reads as zeros then.
+TEST_P(TruncatedTest, BetweenAppends) {
+  std::optional<WriteTransaction> txn;
+  int next = 100;
+  const auto append = [&](Database& db) {
+    return txn->Append(db.default_keyspace(), absl::StrCat("zz", next++), std::string(100, 'z'));
+  };
+  ForEachCut(
+      [&](Database& db) {
+        txn.emplace(db.BeginWrite().value());
+        next = 100;
+        for (int i = 0; i < 80; ++i) ASSERT_THAT(append(db), IsOk());
+      },
+      [&](Database& db, uint64_t cut) {
+        absl::Status status;
+        for (int i = 0; i < 80 && status.ok(); ++i) status = append(db);
+        if (status.ok()) status = txn->Commit().status();
+        EXPECT_TRUE(IsDamage(status)) << "cut to " << cut << ": " << status;
+        txn.reset();
+        EXPECT_EQ(ReadEverything(db, sample_.contents).wrong, "");
+      });
+}
+
+// A transaction that outgrows its mapping after a fault in it: the new one shows a longer file and
+// knows of no fault, but what was stored through the old one is lost.
+TEST_P(TruncatedTest, BeforeTheTransactionOutgrowsItsMapping) {
+  std::optional<WriteTransaction> txn;
+  ForEachCut(
+      [&](Database& db) {
+        txn.emplace(db.BeginWrite().value());
+        ASSERT_THAT(txn->Put(db.default_keyspace(), "new", std::string(300, 'n')), IsOk());
+      },
+      [&](Database& db, uint64_t cut) {
+        absl::Status status = txn->Put(db.default_keyspace(), "more", std::string(300, 'm'));
+        for (int i = 0; i < 8 && status.ok(); ++i) {
+          status = txn->Put(db.default_keyspace(), absl::StrCat("z", i),
+                            std::string(size_t{1} << 20, 'z'));
+        }
+        if (status.ok()) status = txn->Commit().status();
+        EXPECT_TRUE(IsDamage(status)) << "cut to " << cut << ": " << status;
+        txn.reset();
+      });
+}
+
 TEST_P(TruncatedTest, BeforeACheckpoint) {
   ForEachCut(
       [&](Database& db) {

@@ -236,6 +236,28 @@ void ExpectDatabaseRefuses(Database& db) {
   EXPECT_THAT(db.Close(), StatusIs(kClosed));
 }
 
+// A function that is called with the progress may use the database, from the first call on.
+TEST(ProgressTest, MayUseTheDatabase) {
+  TestDatabase db;
+  const Keyspace keyspace = db.keyspace();
+  for (int i = 0; i < 100; ++i) {
+    ESPALIER_ASSERT_OK(db->Put(keyspace, absl::StrCat("key", i), std::string(500, 'v')));
+  }
+  ESPALIER_ASSERT_OK(db->Checkpoint());  // writes a space map, which comes first
+  int calls = 0;
+  const ProgressCallback use = [&](const Progress&) {
+    ESPALIER_EXPECT_OK(db->Put(keyspace, absl::StrCat("progress", ++calls), "value"));
+    ESPALIER_EXPECT_OK(db->Checkpoint());
+    EXPECT_THAT(db->GetStats(), IsOk());
+    EXPECT_EQ(VerifyProblems(*db), "");
+    return true;
+  };
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const VerifyReport report, db->Verify(use));
+  EXPECT_TRUE(report.ok());
+  EXPECT_GT(calls, 0);
+  ESPALIER_EXPECT_OK(db->CopyTo(db.PathBeside("copy.esp"), use));
+}
+
 TEST(ClosedDatabaseTest, UseAfterClose) {
   const os::TempDir dir;
   ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(dir.File("test.esp")));

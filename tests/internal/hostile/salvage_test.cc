@@ -52,8 +52,8 @@ class SalvageTest : public ::testing::Test {
       if (page::HeaderOf(page).kind() != page::Kind::kLeaf) continue;
       const page::Leaf leaf(page);
       for (uint32_t i = 0; i < leaf.size(); ++i) {
-        std::string key(leaf.KeyLength(i) + page::kHeadBytes, '\0');
-        key.resize(leaf.CopyKey(i, key.data()));
+        std::string key;
+        leaf.key(i).CopyTo(key);
         Place place{number};
         if (leaf.payload(i).large) {
           const page::LargeRef ref = page::LargeRef::Decode(
