@@ -1,7 +1,6 @@
 #include "engine/space/space_map.h"
 
 #include <algorithm>
-#include <cstring>
 #include <random>
 #include <vector>
 
@@ -263,17 +262,18 @@ TEST_F(SpaceMapTest, DamageIsDataLoss) {
   ExpectRoundTrip();
 }
 
-// A map far higher than its pages need, whose last page is the last of the last of ...: the numbers
-// of the pages that it covers do not fit into 64 bits. With pages of 8 KiB and more they wrapped
-// around to numbers that the bitmap has.
+// A map far higher than its pages need, with one leaf so far out that the numbers of the pages that
+// it covers do not fit into 64 bits. With large pages they wrapped around to numbers that the
+// bitmap has.
 TEST(SpaceMapHeightTest, PageNumbersThatDoNotFit) {
   for (uint32_t page_bytes = page::kMinPageBytes; page_bytes <= page::kMaxPageBytes;
        page_bytes *= 2) {
     constexpr uint32_t kHeight = 6;
     constexpr uint64_t kPages = 64;
     const uint64_t refs = (page_bytes - page::kHeaderBytes) / 8;
-    for (const uint64_t step : {refs - 1, refs / 2, refs / 3, uint64_t{1}}) {
-      SCOPED_TRACE(absl::StrCat("pages of ", page_bytes, " bytes, child ", step));
+    // The leaf's pages begin at a multiple of 2^64, at one of 2^56, and elsewhere.
+    for (const uint64_t leaf : {uint64_t{1} << 56, uint64_t{1} << 48, UINT64_MAX, uint64_t{1}}) {
+      SCOPED_TRACE(absl::StrCat("pages of ", page_bytes, " bytes, leaf ", leaf));
       os::File file = os::File::CreateInMemory("test").value();
       ASSERT_THAT(file.Truncate(kPages * page_bytes), IsOk());
       const page::PageSource source(
@@ -282,6 +282,7 @@ TEST(SpaceMapHeightTest, PageNumbersThatDoNotFit) {
               .value(),
           page_bytes, /*verify_checksums=*/true, "test");
       page::ChildRef child;
+      uint64_t index = leaf;
       for (uint32_t level = 0; level < kHeight; ++level) {
         const PageNumber number(20 + level);
         uint8_t* const bytes = source.write_page(number);
@@ -290,9 +291,10 @@ TEST(SpaceMapHeightTest, PageNumbersThatDoNotFit) {
             number, level == 0 ? page::Kind::kSpaceMapLeaf : page::Kind::kSpaceMapInner, level);
         header.birth = 1;
         if (level == 0) {
-          std::memset(bytes + page::kHeaderBytes, 0xff, page_bytes - page::kHeaderBytes);
+          StoreLE64(bytes + page::kHeaderBytes, UINT64_MAX);  // kPages of them
         } else {
-          StoreLE64(bytes + page::kHeaderBytes + 8 * step, child.bits());
+          StoreLE64(bytes + page::kHeaderBytes + 8 * (index % refs), child.bits());
+          index /= refs;
         }
         page::SealPage(bytes, page_bytes, number);
         child = page::ChildRef::Make(number, Version(1));
