@@ -1,10 +1,13 @@
 // An idle reader pins what it can see and nothing else (DESIGN.md, section 6): a database that is
 // changed by one-put commits beside one settles at a small multiple of its size. The benchmark does
 // the same with 100,000 records.
+#include <algorithm>
+#include <chrono>
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <thread>
 
 #include "engine/base/seed_for_testing.h"
 #include "espalier/espalier.h"
@@ -84,6 +87,28 @@ TEST(IdleReaderTest, SpaceIsFreeWhenTheReaderEnds) {
   ESPALIER_ASSERT_OK(db->Checkpoint());
   ESPALIER_ASSERT_OK_AND_ASSIGN(const Stats stats, db->GetStats());
   EXPECT_EQ(stats.waiting_pages, 0u);
+}
+
+TEST(IdleReaderTest, AgesTellWhoBeganFirst) {
+  TestDatabase db(Options{}, TestDatabase::Where::kMemory);
+  constexpr std::chrono::milliseconds kPause(20);
+  const auto begin = std::chrono::steady_clock::now();
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction first, db->BeginRead());
+  std::this_thread::sleep_for(kPause);
+  ESPALIER_ASSERT_OK(db->Put(db.keyspace(), "key", "value"));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction second, db->BeginRead());
+  std::this_thread::sleep_for(kPause);
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Stats stats, db->GetStats());
+  const auto passed = std::chrono::steady_clock::now() - begin;
+  ASSERT_EQ(stats.readers.size(), 2u);
+  std::sort(stats.readers.begin(), stats.readers.end(),
+            [](const auto& a, const auto& b) { return a.version < b.version; });
+  EXPECT_EQ(stats.readers[0].version, first.version());
+  EXPECT_EQ(stats.readers[1].version, second.version());
+  EXPECT_GE(stats.readers[1].age, kPause);
+  // In whole milliseconds.
+  EXPECT_GE(stats.readers[0].age, stats.readers[1].age + kPause - std::chrono::milliseconds(1));
+  EXPECT_LE(stats.readers[0].age, passed);
 }
 
 // Many readers, each at a version of its own: together they pin no more than they see.

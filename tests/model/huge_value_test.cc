@@ -69,5 +69,28 @@ TEST(HugeValueTest, FourGibibytes) {
   EXPECT_LE(db.FileBytes(), uint64_t{1} << 20);
 }
 
+// LZ4 takes 2,113,929,216 bytes at the most; what is longer stays as it is, however well it would
+// compress.
+TEST(HugeValueTest, TheLongestForLz4AndOneByteMore) {
+  constexpr uint64_t kLongest = 2113929216;
+  TestDatabase db;
+  KeyspaceOptions options;
+  options.compress_values_from_bytes = 100;
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const Keyspace keyspace,
+                                db->OpenOrCreateKeyspace("compressed", options));
+  std::string value(kLongest, 'x');
+  ESPALIER_ASSERT_OK(db->Put(keyspace, "longest", value));
+  EXPECT_LE(db.FileBytes(), kLongest / 100);
+  value += 'y';
+  ESPALIER_ASSERT_OK(db->Put(keyspace, "longer", value));
+  EXPECT_GT(db.FileBytes(), kLongest);
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction txn, db->BeginRead());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const std::string_view longer, txn.Get(keyspace, "longer"));
+  EXPECT_TRUE(longer == value);
+  value.pop_back();
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const std::string_view longest, txn.Get(keyspace, "longest"));
+  EXPECT_TRUE(longest == value);
+}
+
 }  // namespace
 }  // namespace espalier::testing
