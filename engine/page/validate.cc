@@ -32,26 +32,38 @@ bool Ascends(const Node& node, uint32_t index, std::string_view tail, uint32_t s
   return CompareTails(before_tail, before_length, tail, suffix_length) < 0;
 }
 
-// Tells records that lie on each other, which a change of one would damage.
+// Tells records that lie on each other, so that a change of one would damage the other.
 class HeapMap {
  public:
-  explicit HeapMap(uint32_t page_bytes) { std::fill_n(words_.begin(), page_bytes / 64, 0); }
-
-  // False if a byte of the range, which lies within the page, was claimed before.
-  bool Claim(uint32_t begin, uint32_t bytes) {
-    uint64_t claimed = 0;
-    for (const uint32_t end = begin + bytes; begin < end;) {
-      const uint32_t bits = std::min(end - begin, 64 - begin % 64);
-      const uint64_t mask = (~uint64_t{0} >> (64 - bits)) << (begin % 64);
-      claimed |= words_[begin / 64] & mask;
-      words_[begin / 64] |= mask;
-      begin += bits;
-    }
-    return claimed == 0;
+  explicit HeapMap(uint32_t page_bytes) : solid_begin_(page_bytes) {
+    std::fill_n(claimed_.begin(), page_bytes / 64, 0);
   }
 
+  // Notes a record, which lies within the page.
+  void Add(uint32_t begin, uint32_t bytes) {
+    const uint32_t end = begin + bytes;
+    // As nodes are built: from the end of the page downwards, without gaps.
+    if (end == solid_begin_) {
+      solid_begin_ = begin;
+      return;
+    }
+    highest_claimed_ = std::max(highest_claimed_, end);
+    while (begin < end) {
+      const uint32_t bits = std::min(end - begin, 64 - begin % 64);
+      const uint64_t mask = (~uint64_t{0} >> (64 - bits)) << (begin % 64);
+      claimed_twice_ |= claimed_[begin / 64] & mask;
+      claimed_[begin / 64] |= mask;
+      begin += bits;
+    }
+  }
+
+  bool overlap() const { return claimed_twice_ != 0 || highest_claimed_ > solid_begin_; }
+
  private:
-  std::array<uint64_t, kMaxPageBytes / 64> words_;  // a bit a byte
+  uint32_t solid_begin_;  // from here on to the end of the page
+  uint32_t highest_claimed_ = 0;
+  uint64_t claimed_twice_ = 0;
+  std::array<uint64_t, kMaxPageBytes / 64> claimed_;  // the others: a bit a byte
 };
 
 // A head's bytes past a short suffix's end are zero.
@@ -80,7 +92,7 @@ const char* FindLeafFault(const uint8_t* page, uint32_t page_bytes) {
     const uint32_t record_bytes =
         LeafRecordBytes(suffix_length, static_cast<uint32_t>(payload.bytes.size()));
     if (offset + record_bytes > page_bytes) return "a record reaches past the page";
-    if (!heap.Claim(offset, record_bytes)) return "two records overlap";
+    heap.Add(offset, record_bytes);
     const uint32_t key_bytes = header.prefix_length + suffix_length;
     if (key_bytes == 0) return "a key is empty";
     if (key_bytes > max_key_bytes) return "a key is too long";
@@ -97,6 +109,7 @@ const char* FindLeafFault(const uint8_t* page, uint32_t page_bytes) {
         TailLength(suffix_length)};
     if (i > 0 && !Ascends(leaf, i, tail, suffix_length)) return "the keys do not ascend";
   }
+  if (heap.overlap()) return "two records overlap";
   if (live_bytes + header.heap_dead != header.heap_used) return "the heap's sizes do not add up";
   return nullptr;
 }
@@ -129,7 +142,7 @@ const char* FindInnerFault(const uint8_t* page, uint32_t page_bytes) {
       if (slot + InnerRecordBytes(suffix_length) > page_bytes) {
         return "a separator reaches past the page";
       }
-      if (!heap.Claim(slot, InnerRecordBytes(suffix_length))) return "two records overlap";
+      heap.Add(slot, InnerRecordBytes(suffix_length));
       tail = {reinterpret_cast<const char*>(page) + slot + Inner::kRecordHeaderBytes,
               TailLength(suffix_length)};
       live_bytes += InnerRecordBytes(suffix_length);
@@ -140,6 +153,7 @@ const char* FindInnerFault(const uint8_t* page, uint32_t page_bytes) {
     if (header.prefix_length + suffix_length > max_key_bytes) return "a separator is too long";
     if (i > 1 && !Ascends(node, i, tail, suffix_length)) return "the separators do not ascend";
   }
+  if (heap.overlap()) return "two records overlap";
   if (live_bytes + header.heap_dead != header.heap_used) return "the heap's sizes do not add up";
   return nullptr;
 }
