@@ -13,8 +13,8 @@ constexpr uint64_t kShareOfData = 4;
 // Below this an engine's own code and threads, not its data, would fill the group.
 constexpr uint64_t kLeastLimitBytes = 64 << 20;
 // It takes a while until the memory is full and writes are held back by the device.
-constexpr double kLeastSeconds = 5;
-constexpr double kLeastWarmupSeconds = 2;
+constexpr double kLeastSeconds = 4;
+constexpr double kLeastWarmupSeconds = 1.5;
 
 absl::Status RunRows(Contest& contest, Contestant& contestant, const Start& start) {
   RETURN_IF_ERROR(contest.StartWorker(contestant, start));
