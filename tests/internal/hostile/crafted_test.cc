@@ -81,6 +81,12 @@ class CraftedTest : public ::testing::Test {
   MemoryFile file_;
 };
 
+std::string Encoded(const LargeRef& ref) {
+  uint8_t encoded[LargeRef::kEncodedBytes];
+  ref.Encode(encoded);
+  return {reinterpret_cast<const char*>(encoded), sizeof(encoded)};
+}
+
 void Reseal(Bytes& image) {
   StoreLE64(image.data(), page::Checksum(image.data() + 8, page::Superblock::kEncodedBytes - 8, 0));
 }
@@ -89,9 +95,7 @@ void Reseal(Bytes& image) {
 TEST_F(CraftedTest, ACraftedFileInOrderIsADatabase) {
   CraftedFile crafted;
   const LargeRef run = crafted.AddRun(std::string(70000, 'r'));
-  uint8_t encoded[LargeRef::kEncodedBytes];
-  run.Encode(encoded);
-  const std::string payload(reinterpret_cast<const char*>(encoded), sizeof(encoded));
+  const std::string payload = Encoded(run);
   const ChildRef left = crafted.AddLeaf({{"a", {"1"}}, {"b", {"2"}}});
   const ChildRef right = crafted.AddLeaf({{"n", {payload, false, true}}});
   crafted.SetDefaultKeyspace({crafted.AddInner(1, {{"", left, 2}, {"m", right, 1}}), 3, 2});
@@ -285,9 +289,7 @@ TEST_F(CraftedTest, NodeWithinALargeValue) {
             evil = ChildRef::Make(number, CraftedFile::kVersion);
           });
       ASSERT_EQ(run.first_page, evil->number());
-      uint8_t encoded[LargeRef::kEncodedBytes];
-      run.Encode(encoded);
-      const std::string payload(reinterpret_cast<const char*>(encoded), sizeof(encoded));
+      const std::string payload = Encoded(run);
       ChildRef good = crafted.AddLeaf({{"a", {payload, false, true}}});
       if (level == 1) good = crafted.AddInner(1, {{"", good, 1}});
       crafted.SetDefaultKeyspace(
@@ -324,9 +326,7 @@ TEST_F(CraftedTest, LargeValueFromTheFuture) {
       ref.first_page = PageNumber(target);
       ref.value_bytes = ref.stored_bytes = 4000;
       ref.birth = Version(birth);
-      uint8_t encoded[LargeRef::kEncodedBytes];
-      ref.Encode(encoded);
-      const std::string payload(reinterpret_cast<const char*>(encoded), sizeof(encoded));
+      const std::string payload = Encoded(ref);
       for (int i = 0; i < 50; ++i) keys.push_back(absl::StrCat("key", 100 + i));
       for (int i = 0; i < 50; ++i) entries.push_back({keys[i], {payload, false, true}});
       const ChildRef left = crafted.AddLeaf(entries);
@@ -350,12 +350,6 @@ TEST_F(CraftedTest, LargeValueFromTheFuture) {
       EXPECT_THAT(before.Get(keyspace, "x"), IsOkAndHolds("1"));
     }
   }
-}
-
-std::string Encoded(const LargeRef& ref) {
-  uint8_t encoded[LargeRef::kEncodedBytes];
-  ref.Encode(encoded);
-  return {reinterpret_cast<const char*>(encoded), sizeof(encoded)};
 }
 
 // No run, and no pages to check: it was freed as one that took no room anywhere.
