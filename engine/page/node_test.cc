@@ -2,105 +2,23 @@
 // that any of this makes must be sound by validate.h, or reopening the file would refuse it.
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
-#include <map>
-#include <random>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "engine/base/seed_for_testing.h"
 #include "engine/page/format.h"
 #include "engine/page/inner.h"
-#include "engine/page/large_ref.h"
 #include "engine/page/leaf.h"
 #include "engine/page/node_builder.h"
+#include "engine/page/node_for_testing.h"
 #include "engine/page/validate.h"
 #include "gtest/gtest.h"
 
 namespace espalier::page {
 namespace {
-
-using Random = std::mt19937_64;
-
-struct Value {
-  std::string bytes;
-  bool compressed = false;
-  bool large = false;
-
-  Payload payload() const { return {bytes, compressed, large}; }
-};
-
-struct Child {
-  uint64_t ref;
-  uint64_t count;
-};
-
-// A page as the tree has it: aligned, with a header.
-class TestPage {
- public:
-  TestPage(uint32_t page_bytes, Kind kind, uint32_t level)
-      : page_bytes_(page_bytes), words_(page_bytes / 8, 0xdededededededede) {
-    Header& header = HeaderOf(bytes());
-    header = Header{};
-    header.identity = Header::MakeIdentity(PageNumber(5), kind, level);
-  }
-  uint8_t* bytes() { return reinterpret_cast<uint8_t*>(words_.data()); }
-  uint32_t size() const { return page_bytes_; }
-
- private:
-  uint32_t page_bytes_;
-  std::vector<uint64_t> words_;
-};
-
-std::string KeyAt(const Leaf& leaf, uint32_t index) {
-  std::string key;
-  leaf.key(index).CopyTo(key);
-  return key;
-}
-
-std::string SeparatorAt(const Inner& node, uint32_t index) {
-  std::string key;
-  node.separator(index).CopyTo(key);
-  return key;
-}
-
-// Keys that share prefixes, heads, and whole other keys.
-std::string RandomKey(Random& random) {
-  static constexpr const char* kStems[] = {"",     "a",        "ab",
-                                           "abcd", "abcdefgh", "the same long stem "};
-  std::string key = kStems[random() % std::size(kStems)];
-  const uint64_t more = random() % 8;
-  for (uint64_t i = 0; i < more; ++i)
-    key +=
-        "\x00\x01"
-        "ab\xff"[random() % 5];
-  if (key.empty()) key = "k";
-  return key;
-}
-
-Value RandomValue(Random& random) {
-  Value value;
-  value.bytes = std::string(random() % 40, static_cast<char>('a' + random() % 26));
-  if (random() % 8 == 0) {
-    value.large = true;
-    value.bytes = std::string(LargeRef::kEncodedBytes, 'L');
-  } else if (random() % 8 == 0 && value.bytes.size() >= 4) {
-    value.compressed = true;
-  }
-  return value;
-}
-
-using LeafModel = std::map<std::string, Value>;
-
-std::vector<LeafEntry> EntriesOf(const LeafModel& model) {
-  std::vector<LeafEntry> entries;
-  for (const auto& [key, value] : model) entries.push_back({key, value.payload()});
-  return entries;
-}
 
 void ExpectLeaf(TestPage& page, const LeafModel& model) {
   ASSERT_EQ(FindStructuralFault(page.bytes(), page.size()), nullptr)
@@ -214,16 +132,6 @@ TEST_P(NodeTest, LeafRefusesWhatDoesNotSharePrefixOrPlace) {
   EXPECT_FALSE(editor.Replace(2, {}));
   editor.Remove(2);
   ExpectLeaf(page, model);
-}
-
-using InnerModel = std::map<std::string, Child>;  // the first child under ""
-
-std::vector<InnerEntry> EntriesOf(const InnerModel& model) {
-  std::vector<InnerEntry> entries;
-  for (const auto& [separator, child] : model) {
-    entries.push_back({separator, ChildRef(child.ref), child.count});
-  }
-  return entries;
 }
 
 void ExpectInner(TestPage& page, const InnerModel& model) {
@@ -374,161 +282,7 @@ TEST_P(NodeTest, InnerCuts) {
   }
 }
 
-// Whatever one byte of a sound page becomes, the page is either refused or can be read without
-// going astray. (ASan and the page's neighbours watch.)
-TEST_P(NodeTest, ValidationBoundsEveryByte) {
-  LeafModel model;
-  InnerModel children = {{"", {1, 1}}};
-  for (int i = 0; i < 30; ++i) {
-    model["stem/" + RandomKey(random_)] = RandomValue(random_);
-    children["stem/" + RandomKey(random_)] = {1 + random_() % 1000, 2};
-  }
-  uint64_t accepted = 0;
-  uint64_t refused = 0;
-  for (const bool is_leaf : {true, false}) {
-    TestPage sound(GetParam(), is_leaf ? Kind::kLeaf : Kind::kInner, is_leaf ? 0 : 1);
-    if (is_leaf) {
-      BuildLeaf(EntriesOf(model), sound.bytes(), sound.size());
-    } else {
-      BuildInner(EntriesOf(children), sound.bytes(), sound.size());
-    }
-    for (uint32_t offset = 8; offset < sound.size(); ++offset) {
-      // Free space is the same everywhere.
-      if (offset > 1500 && offset + 2500 < sound.size()) continue;
-      TestPage page = sound;
-      page.bytes()[offset] = static_cast<uint8_t>(
-          random_() % 2 == 0 ? random_() : page.bytes()[offset] ^ (1 << random_() % 8));
-      if (FindStructuralFault(page.bytes(), page.size()) != nullptr) {
-        ++refused;
-        continue;
-      }
-      ++accepted;
-      // Kind and level may have changed: read it as what it says.
-      const Kind kind = HeaderOf(page.bytes()).kind();
-      if (kind == Kind::kLeaf) {
-        const Leaf leaf(page.bytes());
-        std::string before;
-        for (uint32_t i = 0; i < leaf.size(); ++i) {
-          const std::string key = KeyAt(leaf, i);
-          EXPECT_TRUE(i == 0 || before < key);
-          before = key;
-          EXPECT_TRUE(leaf.Find(key).exact);
-          const Payload payload = leaf.payload(i);
-          const uint8_t* const begin = reinterpret_cast<const uint8_t*>(payload.bytes.data());
-          EXPECT_GE(begin, page.bytes());
-          EXPECT_LE(begin + payload.bytes.size(), page.bytes() + page.size());
-        }
-      } else if (kind == Kind::kInner) {
-        const Inner node(page.bytes());
-        std::string before;
-        for (uint32_t i = 0; i < node.size(); ++i) {
-          const std::string separator = SeparatorAt(node, i);
-          EXPECT_TRUE(i == 0 || before < separator);
-          before = separator;
-          EXPECT_EQ(node.FindChild(separator), i);
-        }
-      }
-      if (HasFailure()) FAIL() << "byte " << offset;
-    }
-  }
-  EXPECT_GT(accepted, 100u);
-  EXPECT_GT(refused, 100u);
-}
-
-// What no writer makes is refused: a writer that met it would write past the page.
-TEST_P(NodeTest, ValidationRefusesWhatIsTooLarge) {
-  const size_t longest = MaxKeyBytes(GetParam());
-  const size_t largest = (GetParam() - kHeaderBytes) / 2 - Leaf::kEntryArrayBytes -
-                         Leaf::kRecordHeaderBytes - 1;  // with a key of one byte
-  const auto leaf_fault = [&](const std::string& key, const std::string& value) -> const char* {
-    TestPage page(GetParam(), Kind::kLeaf, 0);
-    const LeafEntry entry{key, {value}};
-    BuildLeaf(absl::MakeConstSpan(&entry, 1), page.bytes(), page.size());
-    return FindStructuralFault(page.bytes(), page.size());
-  };
-  EXPECT_EQ(leaf_fault(std::string(longest, 'k'), "v"), nullptr);
-  EXPECT_STREQ(leaf_fault(std::string(longest + 1, 'k'), "v"), "a key is too long");
-  EXPECT_EQ(leaf_fault("k", std::string(largest, 'v')), nullptr);
-  EXPECT_STREQ(leaf_fault("k", std::string(largest + 1, 'v')), "an entry is too large");
-
-  const auto inner_fault = [&](size_t length) -> const char* {
-    TestPage page(GetParam(), Kind::kInner, 1);
-    const std::string separator(length, 's');
-    const std::array<InnerEntry, 2> entries = {InnerEntry{"", ChildRef(1), 1},
-                                               InnerEntry{separator, ChildRef(2), 1}};
-    BuildInner(entries, page.bytes(), page.size());
-    return FindStructuralFault(page.bytes(), page.size());
-  };
-  EXPECT_EQ(inner_fault(longest), nullptr);
-  EXPECT_STREQ(inner_fault(longest + 1), "a separator is too long");
-}
-
-// To change one of two records that overlap is to damage the other. The sizes add up here: what
-// is counted twice of one record is called dead of another.
-TEST_P(NodeTest, ValidationRefusesRecordsThatOverlap) {
-  const std::array<std::string, 4> keys = {"aaaa-key", "bbbb-key", "cccc-key", "dddd-key"};
-  std::vector<LeafEntry> entries;
-  std::vector<InnerEntry> children = {{"", ChildRef(1), 1}};
-  for (const std::string& key : keys) {
-    entries.push_back({key, {"value"}});
-    children.push_back({key, ChildRef(2), 1});
-  }
-  // From two records that are the same to two that are apart.
-  const uint32_t record_bytes = LeafRecordBytes(8, 5);
-  for (uint32_t apart = 0; apart <= record_bytes; ++apart) {
-    TestPage page(GetParam(), Kind::kLeaf, 0);
-    BuildLeaf(entries, page.bytes(), page.size());
-    const Leaf leaf(page.bytes());
-    uint8_t* const slot = page.bytes() + (leaf.slots() - page.bytes()) + 2 * 1;
-    const uint32_t moved = leaf.slot(2) + apart;
-    std::memmove(page.bytes() + moved, leaf.record(1), record_bytes);
-    if (apart > 0 && apart < Leaf::kRecordHeaderBytes) continue;  // lengths are damaged
-    StoreLE16(slot, static_cast<uint16_t>(moved));
-    const char* const fault = FindStructuralFault(page.bytes(), page.size());
-    if (apart == record_bytes) {
-      EXPECT_EQ(fault, nullptr);
-    } else {
-      EXPECT_NE(fault, nullptr) << apart;
-    }
-  }
-  TestPage leaf_page(GetParam(), Kind::kLeaf, 0);
-  BuildLeaf(entries, leaf_page.bytes(), leaf_page.size());
-  const Leaf leaf(leaf_page.bytes());
-  uint8_t* const slots = leaf_page.bytes() + (leaf.slots() - leaf_page.bytes());
-  StoreLE16(slots + 2, static_cast<uint16_t>(leaf.slot(2)));
-  EXPECT_STREQ(FindStructuralFault(leaf_page.bytes(), leaf_page.size()), "two records overlap");
-
-  TestPage inner_page(GetParam(), Kind::kInner, 1);
-  BuildInner(children, inner_page.bytes(), inner_page.size());
-  const Inner inner(inner_page.bytes());
-  uint8_t* const inner_slots = inner_page.bytes() + (inner.slots() - inner_page.bytes());
-  EXPECT_EQ(FindStructuralFault(inner_page.bytes(), inner_page.size()), nullptr);
-  StoreLE16(inner_slots + 2 * 2, static_cast<uint16_t>(inner.slot(3)));
-  EXPECT_STREQ(FindStructuralFault(inner_page.bytes(), inner_page.size()), "two records overlap");
-}
-
 INSTANTIATE_TEST_SUITE_P(PageSizes, NodeTest, ::testing::Values(4096u, 16384u, 65536u));
-
-TEST(ArenaTest, GivesDistinctMemoryAndReusesIt) {
-  Arena arena;
-  for (int round = 0; round < 3; ++round) {
-    std::vector<std::pair<char*, size_t>> pieces;
-    for (size_t i = 0; i < 3000; ++i) {
-      const size_t size = i % 100 == 0 ? 100000 : i % 300;
-      char* const piece = arena.Allocate(size);
-      std::memset(piece, static_cast<int>(i % 251), size);
-      pieces.emplace_back(piece, size);
-    }
-    for (size_t i = 0; i < pieces.size(); ++i) {
-      const auto& [piece, size] = pieces[i];
-      EXPECT_TRUE(std::all_of(piece, piece + size,
-                              [&](char byte) { return byte == static_cast<char>(i % 251); }));
-    }
-    EXPECT_EQ(arena.Copy("text"), "text");
-    EXPECT_EQ(arena.Copy(""), "");
-    arena.Reset();
-  }
-}
 
 }  // namespace
 }  // namespace espalier::page
