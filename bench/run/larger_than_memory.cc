@@ -13,7 +13,6 @@ constexpr uint64_t kShareOfData = 4;
 // Below this an engine's own code and threads, not its data, would fill the group.
 constexpr uint64_t kLeastLimitBytes = 64 << 20;
 // It takes a while until the memory is full and writes are held back by the device.
-constexpr double kLeastSeconds = 4;
 constexpr double kLeastWarmupSeconds = 1.5;
 
 absl::Status RunRows(Contest& contest, Contestant& contestant, const Start& start) {
@@ -21,7 +20,6 @@ absl::Status RunRows(Contest& contest, Contestant& contestant, const Start& star
   RETURN_IF_ERROR(contest.Do(contestant, "open"));
   for (const Row* row : contest.RowsOf(Stage::kLargerThanMemory)) {
     StepOptions options = contest.DefaultStepOptions();
-    options.seconds = std::max(options.seconds, kLeastSeconds);
     // One scan is long enough to need none.
     options.warmup_seconds =
         row->step == "scan-full" ? 0 : std::max(options.warmup_seconds, kLeastWarmupSeconds);
