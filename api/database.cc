@@ -13,6 +13,23 @@
 namespace espalier {
 namespace {
 
+txn::Durability ToEngineDurability(Durability durability) {
+  switch (durability) {
+    case Durability::kSync:
+      return txn::Durability::kSync;
+    case Durability::kAsync:
+      return txn::Durability::kAsync;
+    case Durability::kCheckpoint:
+      break;
+  }
+  return txn::Durability::kCheckpoint;
+}
+
+txn::ProgressFunction ToProgressFunction(const ProgressCallback& callback) {
+  if (!callback) return nullptr;
+  return [callback](uint64_t done, uint64_t total) { return callback(Progress{done, total}); };
+}
+
 txn::EngineOptions ToEngineOptions(const Options& options) {
   txn::EngineOptions result;
   result.create_if_missing = options.create_if_missing;
@@ -21,12 +38,10 @@ txn::EngineOptions ToEngineOptions(const Options& options) {
   result.verify_checksums = options.verify_checksums;
   result.separate_read_view = options.protect_from_stray_stores;
   result.address_space_bytes = options.address_space_bytes;
+  result.durability = ToEngineDurability(options.durability);
+  result.log_bytes = options.log_size_bytes;
+  result.recovery_progress = ToProgressFunction(options.recovery_progress);
   return result;
-}
-
-txn::ProgressFunction ToProgressFunction(const ProgressCallback& callback) {
-  if (!callback) return nullptr;
-  return [&callback](uint64_t done, uint64_t total) { return callback(Progress{done, total}); };
 }
 
 }  // namespace
@@ -73,18 +88,29 @@ absl::StatusOr<ReadTransaction> Database::BeginRead() {
   return ReadTransaction(std::move(state));
 }
 
-absl::StatusOr<WriteTransaction> Database::BeginWrite() {
+absl::StatusOr<WriteTransaction> Database::BeginWriteUntil(
+    std::optional<std::chrono::steady_clock::time_point> deadline, const WriteOptions& options) {
   ESPALIER_RETURN_IF_ERROR(CheckHandle());
+  const txn::Durability durability = options.durability.has_value()
+                                         ? ToEngineDurability(*options.durability)
+                                         : engine_->options().durability;
   ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<txn::WriteState> state,
-                            engine_->BeginWrite(std::nullopt));
+                            engine_->BeginWrite(deadline, durability));
   return WriteTransaction(std::move(state));
 }
 
+absl::StatusOr<WriteTransaction> Database::BeginWrite(const WriteOptions& options) {
+  return BeginWriteUntil(std::nullopt, options);
+}
+
 absl::StatusOr<WriteTransaction> Database::TryBeginWrite(
-    std::chrono::steady_clock::time_point deadline) {
+    std::chrono::steady_clock::time_point deadline, const WriteOptions& options) {
+  return BeginWriteUntil(deadline, options);
+}
+
+absl::Status Database::WaitDurable(const CommitToken& token) {
   ESPALIER_RETURN_IF_ERROR(CheckHandle());
-  ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<txn::WriteState> state, engine_->BeginWrite(deadline));
-  return WriteTransaction(std::move(state));
+  return engine_->WaitDurable(Version(token.version));
 }
 
 Keyspace Database::default_keyspace() const {

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,7 @@
 #include "espalier/export.h"
 #include "espalier/keyspace.h"
 #include "espalier/options.h"
+#include "espalier/progress.h"
 #include "espalier/stats.h"
 #include "espalier/transaction.h"
 
@@ -70,9 +72,14 @@ class ESPALIER_EXPORT Database {
   // Begins the write transaction; waits while another one is open. A thread that asks for a second
   // one while it holds the first waits for ever; the same holds for Checkpoint(), Compact() and
   // Verify(), which need the writer's place for a moment.
-  absl::StatusOr<WriteTransaction> BeginWrite();
+  absl::StatusOr<WriteTransaction> BeginWrite(const WriteOptions& options = {});
   // Waits until `deadline` at most, then kDeadlineExceeded.
-  absl::StatusOr<WriteTransaction> TryBeginWrite(std::chrono::steady_clock::time_point deadline);
+  absl::StatusOr<WriteTransaction> TryBeginWrite(std::chrono::steady_clock::time_point deadline,
+                                                 const WriteOptions& options = {});
+
+  // Returns once the commit that gave the token is durable: at once for kSync, after a flush of the
+  // log (shared with others) for kAsync, after a checkpoint for kCheckpoint.
+  absl::Status WaitDurable(const CommitToken& token);
 
   // The keyspace with the empty name, which every database has.
   Keyspace default_keyspace() const;
@@ -118,6 +125,8 @@ class ESPALIER_EXPORT Database {
   explicit Database(txn::Engine* engine) : engine_(engine) {}
   // OK if there is an engine behind the handle, which is not so after a move.
   absl::Status CheckHandle() const;
+  absl::StatusOr<WriteTransaction> BeginWriteUntil(
+      std::optional<std::chrono::steady_clock::time_point> deadline, const WriteOptions& options);
   txn::Engine* engine_;
 };
 

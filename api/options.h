@@ -4,8 +4,25 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+
+#include "espalier/progress.h"
 
 namespace espalier {
+
+// What a commit waits for, and so what can take it away again. See docs/durability.md.
+enum class Durability {
+  // Commit() returns once the change survives loss of power: one flush, shared with whoever commits
+  // at the same time. Nobody sees the change before.
+  kSync,
+  // Commit() returns once the change is visible and survives the death of the process. Loss of
+  // power may take the last of these commits, never one in the middle.
+  kAsync,
+  // The change is visible, and durable with the next checkpoint; the death of the process takes it,
+  // too. For data that can be made again, and for bulk loads: no log is written. The next commit
+  // of another kind takes a checkpoint.
+  kCheckpoint,
+};
 
 struct Options {
   // Create the database when there is no file at the path. Without it a missing file is kNotFound.
@@ -32,6 +49,26 @@ struct Options {
   // Address space reserved for the mapping, in bytes; 0 lets the engine choose (1 TiB, less where
   // the process may not have it). Never a limit: a database that outgrows it is mapped again.
   size_t address_space_bytes = 0;
+
+  // What commits wait for unless their transaction says otherwise.
+  Durability durability = Durability::kSync;
+
+  // The size that the log (`NAME-wal`, a file beside the database) may have, in bytes; at least
+  // 1 MiB. A checkpoint is taken in the background when half of it is used, and commits wait for
+  // that when all of it is. A larger log makes checkpoints, which write every changed page, rarer,
+  // and recovery after a crash longer. Takes effect when a log is made: with the first logged
+  // commit after a clean close.
+  uint64_t log_size_bytes = uint64_t{256} << 20;
+
+  // Called from time to time while Open() replays the log after a crash, with bytes of the log;
+  // returning false cancels with kCancelled, and nothing is lost.
+  ProgressCallback recovery_progress = {};
+};
+
+// Of one write transaction.
+struct WriteOptions {
+  // The database's unless set.
+  std::optional<Durability> durability = {};
 };
 
 struct KeyspaceOptions {

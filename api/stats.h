@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -55,16 +54,6 @@ struct VerifyReport {
 
   bool ok() const { return problems.empty(); }
 };
-
-// How far a long operation is; both in the operation's own unit (pages for Verify, entries
-// otherwise).
-struct Progress {
-  uint64_t done = 0;
-  uint64_t total = 0;
-};
-
-// Called from time to time on the calling thread; returning false cancels with kCancelled.
-using ProgressCallback = std::function<bool(const Progress&)>;
 
 }  // namespace espalier
 

@@ -182,8 +182,10 @@ class ESPALIER_EXPORT WriteTransaction : public Transaction {
   // kAlreadyExists when `new_name` is taken. Handles of the keyspace stay valid.
   absl::Status RenameKeyspace(const Keyspace& keyspace, std::string_view new_name);
 
-  // Makes the changes visible to every transaction that begins afterwards, and ends this one,
-  // whatever it returns. Durable with the next checkpoint.
+  // Makes the changes visible to every transaction that begins afterwards, as durable as the
+  // transaction's Durability says, and ends this one, whatever it returns. An error before the
+  // commit was written (kResourceExhausted, kDataLoss) leaves no trace of it; after a flush that
+  // failed it is unknown, until the database is opened again, whether it happened.
   absl::StatusOr<CommitToken> Commit();
 
   // Drops the changes and ends the transaction.

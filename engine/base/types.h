@@ -32,6 +32,10 @@ using PageNumber = StrongInt<struct PageNumberTag>;
 // One committed state of the database; every committed write transaction makes the next one.
 using Version = StrongInt<struct VersionTag>;
 
+// A byte's place in the stream of log records, which only grows: where it lies in the file, which
+// is used again and again, is the log's own affair.
+using LogPosition = StrongInt<struct LogPositionTag>;
+
 }  // namespace espalier
 
 #endif  // ESPALIER_ENGINE_BASE_TYPES_H_

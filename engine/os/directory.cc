@@ -80,6 +80,16 @@ absl::Status RenameNoReplace(std::string_view from, std::string_view to) {
   return Remove(source);
 }
 
+absl::Status RenameReplacing(std::string_view from, std::string_view to) {
+  const std::string source(from);
+  const std::string target(to);
+  if (Observed({.kind = SystemCallKind::kRename, .path = source, .second_path = target},
+               [&] { return rename(source.c_str(), target.c_str()); }) == -1) {
+    return ErrnoStatus(errno, "rename to", to);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SyncDirectoryOf(std::string_view path) {
   const std::string directory = Split(path).directory;
   const int fd = RetryOnInterrupt([&] {

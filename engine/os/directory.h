@@ -32,6 +32,9 @@ absl::Status RenameNoReplace(std::string_view from, std::string_view to);
 // Makes the directory entry of `path` (there or removed) survive power loss.
 absl::Status SyncDirectoryOf(std::string_view path);
 
+// Renames a file, in the place of any other one of that name.
+absl::Status RenameReplacing(std::string_view from, std::string_view to);
+
 // Removes the name of a file. kNotFound if there is none.
 absl::Status Remove(std::string_view path);
 

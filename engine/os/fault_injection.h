@@ -30,7 +30,7 @@ enum class SystemCallKind {
   kSyncData,     // fdatasync
   kSyncAll,      // fsync, of a file or a directory
   kLock,         // fcntl(F_OFD_SETLK)
-  kRename,       // renameat2(RENAME_NOREPLACE)
+  kRename,       // renameat2(RENAME_NOREPLACE), or rename
   kLink,         // link
   kRemove,       // unlink
   kResolve,      // realpath
@@ -51,6 +51,8 @@ struct SystemCall {
   // kWrite: the bytes to write. kSyncMapping: the mapped bytes to flush, through the writable view;
   // those past the end of the file must not be touched.
   std::span<const uint8_t> data = {};
+  // kWrite: once it has returned 0, the bytes are durable, as after a flush (O_DSYNC).
+  bool durable = false;
 };
 
 // Called in the thread that makes the call, from any number of threads at once.

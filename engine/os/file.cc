@@ -62,7 +62,8 @@ File::File(File&& other) noexcept
       path_(std::move(other.path_)),
       identity_(other.identity_),
       locked_(std::exchange(other.locked_, false)),
-      fork_generation_(other.fork_generation_) {}
+      fork_generation_(other.fork_generation_),
+      direct_(other.direct_) {}
 
 File& File::operator=(File&& other) noexcept {
   if (this != &other) {
@@ -72,6 +73,7 @@ File& File::operator=(File&& other) noexcept {
     identity_ = other.identity_;
     locked_ = std::exchange(other.locked_, false);
     fork_generation_ = other.fork_generation_;
+    direct_ = other.direct_;
   }
   return *this;
 }
@@ -122,6 +124,20 @@ absl::StatusOr<File> File::CreateInMemory(std::string_view name) {
   return file;
 }
 
+absl::StatusOr<File> File::OpenDirect() const {
+  // By the descriptor: the name may be another file's by now.
+  const std::string name = Concat("/proc/self/fd/", fd_);
+  const int fd = RetryOnInterrupt([&] {
+    return Observed({.kind = SystemCallKind::kOpen, .path = path_},
+                    [&] { return open(name.c_str(), O_RDWR | O_DIRECT | O_DSYNC | O_CLOEXEC); });
+  });
+  if (fd == -1) return ErrnoStatus(errno, "open past the page cache", path_);
+  File file(fd, path_);
+  file.identity_ = identity_;
+  file.direct_ = true;
+  return file;
+}
+
 absl::Status File::Identify() {
   struct stat info;
   if (Observed({.kind = SystemCallKind::kStat, .path = path_, .fd = fd_},
@@ -145,6 +161,7 @@ absl::StatusOr<FileInfo> File::Info() const {
   constexpr uint64_t kStatBlockBytes = 512;
   return FileInfo{.identity = {.device = info.st_dev, .inode = info.st_ino},
                   .size_bytes = static_cast<uint64_t>(info.st_size),
+                  .names = info.st_nlink,
                   .allocated_bytes = static_cast<uint64_t>(info.st_blocks) * kStatBlockBytes};
 }
 
@@ -182,7 +199,8 @@ absl::Status File::WriteAt(uint64_t offset, std::span<const uint8_t> data) {
                              .fd = fd_,
                              .offset = offset,
                              .length = data.size(),
-                             .data = data};
+                             .data = data,
+                             .durable = direct_};
     const ssize_t count = RetryOnInterrupt([&] {
       return Observed(
           call, [&] { return pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset)); });

@@ -39,6 +39,7 @@ struct FileIdentity {
 struct FileInfo {
   FileIdentity identity;
   uint64_t size_bytes = 0;
+  uint64_t names = 0;            // directory entries; 0 for a memfd
   uint64_t allocated_bytes = 0;  // disk space in use; below the size where the file has holes
 };
 
@@ -57,6 +58,13 @@ class File {
   // A file without a directory entry that lives in memory (memfd) until its last descriptor and
   // mapping are gone. `name` is for people only; path() becomes "memfd:NAME".
   static absl::StatusOr<File> CreateInMemory(std::string_view name);
+
+  // Another opening of the same file, for reading and writing past the page cache, on which WriteAt
+  // returns once the bytes survive power loss (O_DIRECT, O_DSYNC): on a device that knows forced
+  // unit access, one command instead of a write and a flush. Offsets, lengths and addresses must be
+  // multiples of 4096. Pages of the range that are cached are written and dropped first.
+  // kInvalidArgument or kUnimplemented where the file system cannot do that.
+  absl::StatusOr<File> OpenDirect() const;
 
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
@@ -133,6 +141,7 @@ class File {
   // Whether there is a lock to release, and the process that may do so.
   bool locked_ = false;
   uint32_t fork_generation_ = 0;
+  bool direct_ = false;
 };
 
 }  // namespace espalier::os

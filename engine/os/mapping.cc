@@ -59,11 +59,15 @@ absl::StatusOr<std::unique_ptr<Mapping>> Mapping::Map(const File& file, size_t r
     return ErrnoStatus(ENOMEM, "map", file.path());
   }
   std::unique_ptr<Mapping> mapping(new Mapping(file, PagesCovering(0, reserve_bytes).length));
-  if (access == Access::kReadWrite) {
-    ESPALIER_ASSIGN_OR_RETURN(mapping->write_base_, mapping->MapView(file, PROT_READ | PROT_WRITE));
+  mapping->shared_ = access != Access::kPrivate;
+  if (access != Access::kReadOnly) {
+    // Nobody reserves memory for all that could be stored to.
+    const int flags = mapping->shared_ ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
+    ESPALIER_ASSIGN_OR_RETURN(mapping->write_base_,
+                              mapping->MapView(file, PROT_READ | PROT_WRITE, flags));
   }
-  if (access == Access::kReadOnly || separate_read_view) {
-    ESPALIER_ASSIGN_OR_RETURN(mapping->read_base_, mapping->MapView(file, PROT_READ));
+  if (access == Access::kReadOnly || (separate_read_view && mapping->shared_)) {
+    ESPALIER_ASSIGN_OR_RETURN(mapping->read_base_, mapping->MapView(file, PROT_READ, MAP_SHARED));
   } else {
     mapping->read_base_ = mapping->write_base_;
   }
@@ -78,12 +82,12 @@ absl::StatusOr<std::unique_ptr<Mapping>> Mapping::Map(const File& file, size_t r
   return mapping;
 }
 
-absl::StatusOr<uint8_t*> Mapping::MapView(const File& file, int protection) {
+absl::StatusOr<uint8_t*> Mapping::MapView(const File& file, int protection, int flags) {
   void* base = nullptr;
   const SystemCall map = {
       .kind = SystemCallKind::kMap, .path = path_, .fd = file.fd(), .length = capacity_bytes_};
   if (Observed(map, [&] {
-        base = mmap(nullptr, capacity_bytes_, protection, MAP_SHARED, file.fd(), 0);
+        base = mmap(nullptr, capacity_bytes_, protection, flags, file.fd(), 0);
         return base == MAP_FAILED ? -1 : 0;
       }) == -1) {
     return ErrnoStatus(errno, "map", path_);
@@ -113,8 +117,26 @@ Mapping::~Mapping() {
   if (write_base_ != nullptr) munmap(write_base_, capacity_bytes_);
 }
 
+absl::Status Mapping::ExtendPrivately(size_t offset, size_t length) {
+  assert(!shared_);
+  uint8_t* const base = write_base_ + offset;
+  const SystemCall map = {
+      .kind = SystemCallKind::kMap, .path = path_, .offset = offset, .length = length};
+  if (Observed(map, [&] {
+        void* const mapped = mmap(base, length, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+        return mapped == MAP_FAILED ? -1 : 0;
+      }) == -1) {
+    return ErrnoStatus(errno, "extend the private map of", path_);
+  }
+  for (const int advice : {MADV_DONTDUMP, MADV_DONTFORK}) {
+    static_cast<void>(madvise(base, length, advice));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Mapping::Sync(size_t offset, size_t length) {
-  if (write_base_ == nullptr) return NoWritableView("flush the map of", path_);
+  if (write_base_ == nullptr || !shared_) return NoWritableView("flush the map of", path_);
   const HostPages pages = PagesCovering(offset, length);
   const SystemCall call = {.kind = SystemCallKind::kSyncMapping,
                            .path = path_,

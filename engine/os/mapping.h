@@ -20,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -31,7 +32,8 @@ namespace espalier::os {
 // Page faults of the calling thread so far that had to wait for a device.
 uint64_t MajorFaults();
 
-enum class Access { kReadOnly, kReadWrite };
+// kPrivate: stores go to copies of the pages that only this mapping shows (MAP_PRIVATE).
+enum class Access { kReadOnly, kReadWrite, kPrivate };
 
 // The host's page size, which is what the kernel maps, faults and counts in.
 size_t HostPageBytes();
@@ -63,14 +65,21 @@ class Mapping {
     return kUnderThreadSanitizer ? size_t{1} << 36 : size_t{1} << 40;
   }
 
+  // The name for messages, after a rename. Not while other threads use this mapping.
+  void set_path(std::string path) { path_ = std::move(path); }
+
   size_t capacity_bytes() const { return capacity_bytes_; }
   const uint8_t* read_base() const { return read_base_; }
   // nullptr for kReadOnly; the same as read_base() without a separate read view.
   uint8_t* write_base() const { return write_base_; }
 
+  // kPrivate: puts memory, which reads as zeros, over the range, in the place of whatever of the
+  // file is there or may come to be there. Multiples of the host's page. kResourceExhausted.
+  absl::Status ExtendPrivately(size_t offset, size_t length);
+
   // Flushes the range's dirty pages and the file's size to the device: one msync(MS_SYNC), never
   // retried (INV-9). kDataLoss if the mapping has faulted, even if msync went well.
-  // kFailedPrecondition for kReadOnly.
+  // kFailedPrecondition but for kReadWrite.
   absl::Status Sync(size_t offset, size_t length);
 
   // Starts to read the range in, without waiting. Advice: refusal costs only time.
@@ -96,17 +105,18 @@ class Mapping {
  private:
   Mapping(const File& file, size_t capacity_bytes);
 
-  absl::StatusOr<uint8_t*> MapView(const File& file, int protection);
+  absl::StatusOr<uint8_t*> MapView(const File& file, int protection, int flags);
   absl::Status Populate(const uint8_t* base, size_t offset, size_t length, int advice,
                         std::string_view operation) const;
   void Advise(size_t offset, size_t length, int advice) const;
 
-  // Constant after Map.
-  const std::string path_;
+  // Constant after Map, but for the name.
+  std::string path_;
   const size_t capacity_bytes_;
   const uint32_t fork_generation_;
   const uint8_t* read_base_ = nullptr;
   uint8_t* write_base_ = nullptr;
+  bool shared_ = true;
 
   FaultGuard guard_;
 };

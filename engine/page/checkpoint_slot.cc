@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "engine/page/checksum.h"
+#include "engine/base/checksum.h"
 
 namespace espalier::page {
 namespace {

@@ -3,16 +3,11 @@
 #ifndef ESPALIER_ENGINE_PAGE_CHECKSUM_H_
 #define ESPALIER_ENGINE_PAGE_CHECKSUM_H_
 
-#include <cstddef>
 #include <cstdint>
 
 #include "engine/base/types.h"
 
 namespace espalier::page {
-
-inline constexpr size_t kChecksumBytes = 8;
-
-uint64_t Checksum(const void* bytes, size_t size_bytes, uint64_t seed);
 
 uint64_t PageChecksum(const uint8_t* page, uint32_t page_bytes, PageNumber number);
 

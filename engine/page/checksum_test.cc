@@ -1,3 +1,4 @@
+#include "engine/base/checksum.h"
 #include "engine/page/checksum.h"
 
 #include <cstdint>

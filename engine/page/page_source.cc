@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/checksum.h"
 #include "engine/page/checksum.h"
 #include "engine/page/validate.h"
 

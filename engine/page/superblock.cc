@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "engine/page/checksum.h"
+#include "engine/base/checksum.h"
 #include "engine/page/format.h"
 
 namespace espalier::page {

@@ -18,10 +18,9 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "engine/base/uuid.h"
 
 namespace espalier::page {
-
-using Uuid = std::array<uint8_t, 16>;
 
 struct Superblock {
   static constexpr uint32_t kEncodedBytes = 128;

@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/base/checksum.h"
 #include "engine/base/endian.h"
 #include "engine/base/status_for_testing.h"
 #include "engine/page/checkpoint_slot.h"
-#include "engine/page/checksum.h"
 #include "gtest/gtest.h"
 
 namespace espalier::page {

@@ -1,14 +1,15 @@
 // Making a version durable, and giving space back to the file system.
 //
-// Freeze, under the writer gate: the version, its catalogue, the bitmap of its pages. Then, with
-// writers going on: seal its pages, flush everything once, and only then (INV-4) write the slot and
-// flush that.
+// Freeze, under the writer gate: the version, its catalogue, the bitmap of its pages, its place in
+// the log. Then, with writers going on: seal its pages, flush everything once, and only then
+// (INV-4) write the slot and flush that.
 #include <algorithm>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/os/directory.h"
 #include "engine/page/checksum.h"
 #include "engine/txn/engine.h"
 
@@ -20,57 +21,118 @@ constexpr uint64_t kPunchBytes = uint64_t{1} << 20;
 
 }  // namespace
 
+void Engine::ClaimCheckpoint() {
+  MutexLock lock(&state_mutex_);
+  while (checkpoint_claimed_) checkpoint_ended_.Wait(&state_mutex_);
+  checkpoint_claimed_ = true;
+}
+
+// While a checkpoint runs, writers go on: the gate is not held waiting for it.
+void Engine::ClaimWithGate() {
+  while (true) {
+    gate_.Enter();
+    MutexLock lock(&state_mutex_);
+    if (!checkpoint_claimed_) {
+      checkpoint_claimed_ = true;
+      return;
+    }
+    gate_.Leave();
+    while (checkpoint_claimed_) checkpoint_ended_.Wait(&state_mutex_);
+  }
+}
+
+void Engine::ReleaseClaim() {
+  MutexLock lock(&state_mutex_);
+  checkpoint_claimed_ = false;
+  checkpoint_ended_.NotifyAll();
+}
+
+page::CheckpointSlot Engine::DurableSlot() const {
+  MutexLock lock(&state_mutex_);
+  return slot_;
+}
+
 absl::Status Engine::Checkpoint() {
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
   if (options_.read_only) {
     return absl::FailedPreconditionError(absl::StrCat(path(), ": opened for reading only"));
   }
-  MutexLock lock(&checkpoint_mutex_);
-  ESPALIER_RETURN_IF_ERROR(PoisonStatus());
-  ESPALIER_RETURN_IF_ERROR(CheckpointLocked(Closing::kNo));
+  ESPALIER_RETURN_IF_ERROR(CheckpointOnce(Closing::kNo));
   gate_.Enter();
   absl::Cleanup leave = [this] { gate_.Leave(); };
   return GiveSpaceBack(/*all_of_the_tail=*/false);
 }
 
-absl::Status Engine::CheckpointLocked(Closing closing) {
-  ESPALIER_ASSIGN_OR_RETURN(const std::optional<FrozenVersion> frozen, Freeze(closing));
-  if (!frozen.has_value()) return absl::OkStatus();
-  absl::Status status = WriteFrozen(*frozen);
-  gate_.Enter();
-  absl::Cleanup leave = [this] { gate_.Leave(); };
-  checkpoint_in_progress_.reset();
-  if (!status.ok()) return Poison(status);
-  slot_ = frozen->slot;
-  slot_index_ ^= 1;
-  checkpoints_.fetch_add(1, std::memory_order_relaxed);
-  ReclaimPages();
-  return absl::OkStatus();
+void Engine::CheckpointInBackground() {
+  const absl::Status status = Checkpoint();
+  MutexLock lock(&state_mutex_);
+  ++background_runs_;
+  background_status_ = status;
+  checkpoint_ended_.NotifyAll();
+}
+
+absl::Status Engine::CheckpointOnce(Closing closing) {
+  ClaimWithGate();
+  const absl::StatusOr<std::optional<FrozenVersion>> frozen = Freeze(closing);
+  gate_.Leave();
+  if (!frozen.ok() || !frozen->has_value()) {
+    ReleaseClaim();
+    return frozen.status();
+  }
+  return Finish(**frozen);
 }
 
 // Nothing if there is nothing new to make durable.
 absl::StatusOr<std::optional<Engine::FrozenVersion>> Engine::Freeze(Closing closing) {
-  gate_.Enter();
-  absl::Cleanup leave = [this] { gate_.Leave(); };
-  const VersionState& version = newest();
-  const bool unchanged = version.version == slot_.version;
-  if (unchanged && (closing == Closing::kNo || slot_.clean)) return std::nullopt;
+  ESPALIER_RETURN_IF_ERROR(PoisonStatus());
+  ESPALIER_RETURN_IF_ERROR(PublishApplied());
+  const page::CheckpointSlot durable = DurableSlot();
+  const Version version = applied().version;
+  const bool unchanged = version == durable.version;
+  if (unchanged && (closing == Closing::kNo || durable.clean)) return std::nullopt;
   FrozenVersion frozen;
-  frozen.slot = slot_;
-  ++frozen.slot.sequence;
-  frozen.slot.clean = closing == Closing::kYes;
+  if (closing == Closing::kNo) {
+    ESPALIER_ASSIGN_OR_RETURN(frozen, MarkLog(version));
+  }
   if (!unchanged) {
-    allocator_->Begin(version.version);
-    allocator_->AllocateFromFront();
-    absl::Status status = space_map_->Rewrite(*allocator_, version.version);
-    if (status.ok()) status = OutgrownStatus();
-    if (!status.ok()) {
+    allocator_->Begin(version);
+    if (absl::Status status = RewriteSpaceMap(version); !status.ok()) {
       allocator_->Rollback();
       outgrown_.clear();
       return status;
     }
     allocator_->Commit();
     outgrown_.clear();
+  }
+  FreezeApplied(unchanged, closing, frozen);
+  return frozen;
+}
+
+// What follows in the log follows this version. Nothing yet refers to the mark.
+absl::StatusOr<Engine::FrozenVersion> Engine::MarkLog(Version version) {
+  FrozenVersion frozen;
+  if (log_ == nullptr) return frozen;
+  ESPALIER_ASSIGN_OR_RETURN(const log::LogWriter::Appended mark, log_->AppendCheckpoint(version));
+  frozen.log = log_;
+  frozen.log_begin = mark.before;
+  frozen.log_end = mark.end;
+  return frozen;
+}
+
+// Within the allocator's running transaction, which makes or made `version`.
+absl::Status Engine::RewriteSpaceMap(Version version) {
+  allocator_->AllocateFromFront();
+  ESPALIER_RETURN_IF_ERROR(space_map_->Rewrite(*allocator_, version));
+  return OutgrownStatus();
+}
+
+// The space map is written.
+void Engine::FreezeApplied(bool unchanged, Closing closing, FrozenVersion& frozen) {
+  const VersionState& version = applied();
+  frozen.slot = DurableSlot();
+  ++frozen.slot.sequence;
+  frozen.slot.clean = closing == Closing::kYes;
+  if (!unchanged) {
     frozen.unsealed = allocator_->TakeUnsealed();
     frozen.slot.version = version.version;
     frozen.slot.catalogue = version.catalogue;
@@ -79,10 +141,33 @@ absl::StatusOr<std::optional<Engine::FrozenVersion>> Engine::Freeze(Closing clos
     frozen.slot.space_map_height = space_map_->height();
     frozen.slot.page_count = allocator_->reachable_end();
   }
+  frozen.slot.log_generation = frozen.log_begin.generation;
+  frozen.slot.log_position = frozen.log_begin.position.value;
+  frozen.slot.log_chain_value = frozen.log_begin.chain_value;
   frozen.source = source_;
   frozen.file_pages = allocator_->page_count();
+  MutexLock lock(&state_mutex_);
   checkpoint_in_progress_ = version.version;
-  return frozen;
+}
+
+absl::Status Engine::Finish(const FrozenVersion& frozen) {
+  const absl::Status status = WriteFrozen(frozen);
+  if (status.ok()) {
+    // INV-5: only now is the log before it no longer needed.
+    if (frozen.log != nullptr) frozen.log->Recycle(frozen.log_begin.position);
+    checkpoints_.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    Poison(status).IgnoreError();
+  }
+  MutexLock lock(&state_mutex_);
+  if (status.ok()) {
+    slot_ = frozen.slot;
+    slot_index_ ^= 1;
+  }
+  checkpoint_in_progress_.reset();
+  checkpoint_claimed_ = false;
+  checkpoint_ended_.NotifyAll();
+  return status.ok() ? status : poison_;
 }
 
 absl::Status Engine::WriteFrozen(const FrozenVersion& frozen) {
@@ -92,33 +177,101 @@ absl::Status Engine::WriteFrozen(const FrozenVersion& frozen) {
   }
   // Pages that a fault replaced by zeros were sealed with them: the flush reports the fault.
   ESPALIER_RETURN_IF_ERROR(source.mapping().Sync(0, frozen.file_pages << page_shift_));
+  if (frozen.log != nullptr) ESPALIER_RETURN_IF_ERROR(frozen.log->Flush(frozen.log_end));
   return WriteSlot(frozen.slot, source);
 }
 
 // To the place of the older slot. The caller notes that it is the newer one now.
 absl::Status Engine::WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source) {
-  const uint32_t index = slot_index_ ^ 1;
+  uint32_t index;
+  {
+    MutexLock lock(&state_mutex_);
+    index = slot_index_ ^ 1;
+  }
   const uint64_t offset = page::kSlotOffsets[index];
   ESPALIER_RETURN_IF_ERROR(file_.WriteAt(offset, slot.Encode(superblock_.uuid, index)));
   return source.mapping().Sync(offset, page::CheckpointSlot::kEncodedBytes);
 }
 
-// Before the first change: the slot that was found at opening may be durable or only cached, and
-// may say that the database was closed. It is made durable, and then written again, as not clean,
-// over the older one.
-absl::Status Engine::PrepareForWriting() {
-  if (prepared_for_writing_) return absl::OkStatus();
-  page::CheckpointSlot slot = slot_;
+// Before the first change, and before the first one that is logged. The slot that was found at
+// opening may be durable or only cached, and may say that the database was closed: it is made
+// durable, and then written again, as not clean and with the place where the log begins, over the
+// older one.
+absl::Status Engine::PrepareForWriting(bool logged) {
+  const bool start_log = logged && log_ == nullptr;
+  if (prepared_for_writing_ && !start_log) return absl::OkStatus();
+  ClaimCheckpoint();
+  absl::Cleanup release = [this] { ReleaseClaim(); };
+  page::CheckpointSlot slot = DurableSlot();
+  if (start_log) {
+    const absl::Status started = StartLog(slot);
+    // On a full disk commits take checkpoints instead, which deleting, for one, has room for.
+    if (!started.ok() && !absl::IsResourceExhausted(started)) return started;
+    // The slot that refers to the log comes with the checkpoint that the first commit takes.
+    if (prepared_for_writing_ && (!started.ok() || HasUnloggedChanges())) return absl::OkStatus();
+  }
+  absl::Status status;
+  if (!prepared_for_writing_) {
+    uint32_t index;
+    {
+      MutexLock lock(&state_mutex_);
+      index = slot_index_;
+    }
+    status =
+        source_->mapping().Sync(page::kSlotOffsets[index], page::CheckpointSlot::kEncodedBytes);
+  }
   ++slot.sequence;
   slot.clean = false;
-  absl::Status status =
-      source_->mapping().Sync(page::kSlotOffsets[slot_index_], page::CheckpointSlot::kEncodedBytes);
   if (status.ok()) status = WriteSlot(slot, *source_);
   if (!status.ok()) return Poison(status);
+  MutexLock lock(&state_mutex_);
   slot_ = slot;
   slot_index_ ^= 1;
   prepared_for_writing_ = true;
   return absl::OkStatus();
+}
+
+// Makes the log and lets the slot refer to its first record.
+absl::Status Engine::StartLog(page::CheckpointSlot& slot) {
+  absl::StatusOr<os::File> existing = os::File::Open(log_path_, os::OpenMode::kReadOnly);
+  if (existing.ok()) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::optional<log::Header> header, log::ReadHeader(*existing));
+    if (!header.has_value() || header->uuid != superblock_.uuid) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(log_path_, ": not the log of this database; move it away"));
+    }
+  } else if (!absl::IsNotFound(existing.status())) {
+    return existing.status();
+  }
+  ESPALIER_ASSIGN_OR_RETURN(
+      std::shared_ptr<log::LogWriter> log,
+      log::LogWriter::Create(log_path_, superblock_.uuid, options_.log_bytes,
+                             [this](Version version) { PublishUpTo(version); }));
+  ESPALIER_ASSIGN_OR_RETURN(const log::LogWriter::Appended mark,
+                            log->AppendCheckpoint(slot.version));
+  ESPALIER_RETURN_IF_ERROR(log->Flush(mark.end));
+  slot.log_generation = mark.before.generation;
+  slot.log_position = mark.before.position.value;
+  slot.log_chain_value = mark.before.chain_value;
+  SetLog(std::move(log));
+  return absl::OkStatus();
+}
+
+void Engine::SetLog(std::shared_ptr<log::LogWriter> log) {
+  MutexLock lock(&state_mutex_);
+  log_ = std::move(log);
+}
+
+std::shared_ptr<log::LogWriter> Engine::SharedLog() const {
+  MutexLock lock(&state_mutex_);
+  return log_;
+}
+
+// Once a slot is durable that does not refer to it, nothing needs it.
+void Engine::RemoveLog() {
+  if (log_ == nullptr) return;
+  SetLog(nullptr);
+  os::Remove(log_path_).IgnoreError();
 }
 
 // What the file system refuses stays for the next time. Nothing goes once a flush has failed: the
@@ -148,28 +301,25 @@ absl::Status Engine::GiveSpaceBack(bool all_of_the_tail) {
 
 absl::Status Engine::Close() {
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
-  MutexLock lock(&checkpoint_mutex_);
+  background_.Stop();
   closed_.store(true, std::memory_order_seq_cst);
-  if (HasTransactions()) {
-    closed_.store(false, std::memory_order_seq_cst);
-    return absl::FailedPreconditionError("transactions are still open");
-  }
+  absl::Cleanup stay_open = [this] { closed_.store(false, std::memory_order_seq_cst); };
+  if (HasTransactions()) return absl::FailedPreconditionError("transactions are still open");
   absl::Status status = PoisonStatus();
   if (status.ok() && prepared_for_writing_) {
-    status = CheckpointLocked(Closing::kYes);
+    status = CheckpointOnce(Closing::kYes);
     // A full disk, for one: nothing was lost yet.
-    if (!status.ok() && PoisonStatus().ok()) {
-      closed_.store(false, std::memory_order_seq_cst);
-      return status;
-    }
+    if (!status.ok() && PoisonStatus().ok()) return status;
     if (status.ok()) status = GiveSpaceBack(/*all_of_the_tail=*/true);
     // The older slot as well, so that either of them alone opens the database.
     if (status.ok()) {
-      page::CheckpointSlot twin = slot_;
+      page::CheckpointSlot twin = DurableSlot();
       ++twin.sequence;
       status = WriteSlot(twin, *source_);
     }
+    if (status.ok()) RemoveLog();
   }
+  std::move(stay_open).Cancel();
   registration_.reset();
   // Unlocks the file for whoever opens it next. The mapping stays until the handle goes.
   os::File closing = std::move(file_);

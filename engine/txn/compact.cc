@@ -45,7 +45,8 @@ class Compactor {
 
   // A write transaction that takes its pages from the front of the file.
   absl::StatusOr<std::shared_ptr<WriteState>> BeginStep() {
-    ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<WriteState> step, engine_.BeginWrite(std::nullopt));
+    ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<WriteState> step, engine_.BeginUnlogged());
+    step->same_content_ = true;
     engine_.allocator_->AllocateFromFront();
     return step;
   }
@@ -66,7 +67,6 @@ class Compactor {
     ESPALIER_ASSIGN_OR_RETURN(const std::shared_ptr<WriteState> step, BeginStep());
     ESPALIER_RETURN_IF_ERROR(EndStep(*step));
     ESPALIER_RETURN_IF_ERROR(engine_.Checkpoint());
-    MutexLock lock(&engine_.checkpoint_mutex_);
     engine_.gate_.Enter();
     absl::Cleanup leave = [this] { engine_.gate_.Leave(); };
     return engine_.GiveSpaceBack(/*all_of_the_tail=*/true);

@@ -34,7 +34,8 @@ class Copier {
 
  private:
   absl::Status CopyKeyspace(const KeyspaceRecord& record) {
-    ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<WriteState> part, to_.BeginWrite(std::nullopt));
+    ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<WriteState> part,
+                              to_.BeginWrite(std::nullopt, Durability::kCheckpoint));
     uint64_t id = kDefaultKeyspaceId;
     if (!record.name.empty()) {
       ESPALIER_ASSIGN_OR_RETURN(id, part->CreateKeyspace(record.name, record.compress_from));
@@ -53,7 +54,7 @@ class Copier {
       part_bytes += key.size() + value.size();
       if (part_bytes >= kPartBytes) {
         ESPALIER_RETURN_IF_ERROR(part->Commit().status());
-        ESPALIER_ASSIGN_OR_RETURN(part, to_.BeginWrite(std::nullopt));
+        ESPALIER_ASSIGN_OR_RETURN(part, to_.BeginWrite(std::nullopt, Durability::kCheckpoint));
         ESPALIER_ASSIGN_OR_RETURN(target, part->FindKeyspace(id));
         part_bytes = 0;
       }

@@ -29,7 +29,8 @@ Engine::Engine(os::File file, const EngineOptions& options)
       options_(options),
       fork_generation_(ForkGeneration()),
       path_(file.path()),
-      file_(std::move(file)) {
+      file_(std::move(file)),
+      background_([this] { CheckpointInBackground(); }) {
   fork_hook_.emplace([this] { file_.CloseInForkChild(); });
 }
 
@@ -58,36 +59,78 @@ absl::StatusOr<std::shared_ptr<TransactionState>> Engine::BeginRead() {
   return transaction;
 }
 
-absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginWrite(WriterGate::Deadline deadline) {
+std::shared_ptr<WriteState> Engine::MakeWriteState(Durability durability) {
+  const Version version(std::max(applied().version.value + 1, first_new_version_.value));
+  auto transaction = std::make_shared<WriteState>(this, applied(), version, durability);
+  allocator_->Begin(version);
+  return transaction;
+}
+
+absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginWrite(WriterGate::Deadline deadline,
+                                                               Durability durability) {
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
   if (options_.read_only) {
     return absl::FailedPreconditionError(absl::StrCat(path(), ": opened for reading only"));
   }
+  // In memory there is nothing that a log could save.
+  if (log_path_.empty()) durability = Durability::kCheckpoint;
+  const bool logged = durability != Durability::kCheckpoint;
+  if (logged) ESPALIER_RETURN_IF_ERROR(WaitForLogSpace(deadline));
   if (!gate_.Enter(deadline)) {
     return absl::DeadlineExceededError("another write transaction is open");
   }
   absl::Cleanup leave = [this] { gate_.Leave(); };
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
   ESPALIER_RETURN_IF_ERROR(PoisonStatus());
-  ESPALIER_RETURN_IF_ERROR(PrepareForWriting());
-  const Version version(std::max(newest().version.value + 1, first_new_version_.value));
-  auto transaction = std::make_shared<WriteState>(this, newest(), version);
-  allocator_->Begin(version);
+  ESPALIER_RETURN_IF_ERROR(PrepareForWriting(logged));
+  std::shared_ptr<WriteState> transaction = MakeWriteState(durability);
   std::move(leave).Cancel();
   return transaction;
 }
 
-void Engine::Publish(VersionState state) {
-  versions_.push_back(std::make_unique<VersionState>(std::move(state)));
-  current_.store(versions_.back().get(), std::memory_order_seq_cst);
+absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginUnlogged() {
+  return BeginWrite(std::nullopt, Durability::kCheckpoint);
 }
 
-// The writer's fence between publishing and this scan is the sequentially consistent store above.
+const VersionState& Engine::Apply(VersionState state) {
+  versions_.push_back(std::make_unique<VersionState>(std::move(state)));
+  return *versions_.back();
+}
+
+void Engine::Publish(const VersionState& state) {
+  current_.store(&state, std::memory_order_seq_cst);
+  published_version_.store(state.version.value, std::memory_order_release);
+}
+
+void Engine::PublishUpTo(Version version) {
+  MutexLock lock(&publication_mutex_);
+  const VersionState* newest = nullptr;
+  while (!unpublished_.empty() && unpublished_.front()->version <= version) {
+    newest = unpublished_.front();
+    unpublished_.pop_front();
+  }
+  if (newest != nullptr) Publish(*newest);
+}
+
+bool Engine::HasUnpublished() const {
+  MutexLock lock(&publication_mutex_);
+  return !unpublished_.empty();
+}
+
+absl::Status Engine::PublishApplied() {
+  if (!HasUnpublished()) return absl::OkStatus();
+  const absl::Status status = log_->Flush(log_->end());
+  return status.ok() ? status : Poison(status);
+}
+
+// The writer's fence between publishing and this scan: whoever published did so with a sequentially
+// consistent store, and what is published is read before the scan.
 void Engine::ReclaimPages() {
+  const Version published_version = published().version;
   readers_.ScanInto(scan_);
   if (scan_.undecided) return;  // a reader is just choosing its version: next time
   std::erase_if(versions_, [&](const std::unique_ptr<VersionState>& state) {
-    return state.get() != versions_.back().get() &&
+    return state->version < published_version &&
            !std::binary_search(scan_.versions.begin(), scan_.versions.end(), state->version);
   });
   std::vector<Version>& versions = scan_.versions;
@@ -95,9 +138,64 @@ void Engine::ReclaimPages() {
     const auto at = std::lower_bound(versions.begin(), versions.end(), version);
     if (at == versions.end() || *at != version) versions.insert(at, version);
   };
-  protect(slot_.version);
-  if (checkpoint_in_progress_.has_value()) protect(*checkpoint_in_progress_);
+  // Any of those that are applied can come to be the published one.
+  for (auto state = versions_.rbegin();
+       state != versions_.rend() && (*state)->version >= published_version; ++state) {
+    protect((*state)->version);
+  }
+  {
+    MutexLock lock(&state_mutex_);
+    protect(slot_.version);
+    if (checkpoint_in_progress_.has_value()) protect(*checkpoint_in_progress_);
+  }
   allocator_->Reclaim(versions);
+}
+
+// A transaction may need as much as is ever logged at once. It waits before it has the gate, which
+// the checkpoint needs.
+absl::Status Engine::WaitForLogSpace(WriterGate::Deadline deadline) {
+  while (true) {
+    const std::shared_ptr<log::LogWriter> log = SharedLog();
+    if (log == nullptr || log->HasRoom()) return absl::OkStatus();
+    ESPALIER_RETURN_IF_ERROR(CheckUsable());
+    ESPALIER_RETURN_IF_ERROR(PoisonStatus());
+    uint64_t run;
+    {
+      MutexLock lock(&state_mutex_);
+      run = background_runs_;
+    }
+    log_waits_.fetch_add(1, std::memory_order_relaxed);
+    if (!background_.Request()) CheckpointInBackground();
+    MutexLock lock(&state_mutex_);
+    while (background_runs_ == run) {
+      if (!deadline.has_value()) {
+        checkpoint_ended_.Wait(&state_mutex_);
+      } else if (!checkpoint_ended_.WaitUntil(&state_mutex_, *deadline)) {
+        return absl::DeadlineExceededError("the log is full until a checkpoint is taken");
+      }
+    }
+    ESPALIER_RETURN_IF_ERROR(background_status_);
+  }
+}
+
+void Engine::RequestCheckpointIfDue() {
+  if (log_->used_bytes() < log_->ring_bytes() / 2) return;
+  // Whoever waits for room does without.
+  static_cast<void>(background_.Request());
+}
+
+absl::Status Engine::WaitDurable(Version version) {
+  ESPALIER_RETURN_IF_ERROR(CheckUsable());
+  if (version.value > published_version_.load(std::memory_order_acquire)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path(), ": version ", version.value, " was not committed yet"));
+  }
+  if (log_path_.empty() || version <= DurableSlot().version) return absl::OkStatus();
+  ESPALIER_RETURN_IF_ERROR(PoisonStatus());
+  const std::shared_ptr<log::LogWriter> log = SharedLog();
+  if (log == nullptr || log->version() < version) return Checkpoint();
+  const absl::Status status = log->Flush(log->end());
+  return status.ok() ? status : Poison(status);
 }
 
 absl::Status Engine::Poison(const absl::Status& status) {
@@ -106,7 +204,7 @@ absl::Status Engine::Poison(const absl::Status& status) {
     poison_ = absl::Status(
         status.code(),
         absl::StrCat(
-            "a flush failed; what was committed after the last checkpoint may be lost, reopen "
+            "a flush failed; it is unknown what the disk holds of what was being committed, reopen "
             "the database: ",
             status.message()));
     poisoned_.store(true, std::memory_order_release);
@@ -151,6 +249,7 @@ void Engine::EndTransaction(ReaderSlot* slot) {
 
 void Engine::Release(Engine* engine) {
   if (ForkGeneration() != engine->fork_generation_) return;  // the parent's; its memory is a copy
+  engine->background_.Stop();
   if (!engine->closed_.load() && !engine->HasTransactions()) engine->Close().IgnoreError();
   bool last;
   {
@@ -175,6 +274,16 @@ absl::Status Engine::Grow(uint64_t page_count) {
     return absl::ResourceExhaustedError(
         absl::StrCat(path(), ": the file has reached its last page"));
   }
+  if (access_ == os::Access::kPrivate) {
+    if (page_count > source_->capacity_pages()) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(path(), ": no addresses for the private recovery"));
+    }
+    ESPALIER_RETURN_IF_ERROR(source_->mapping().ExtendPrivately(
+        old_pages << page_shift_, (page_count - old_pages) << page_shift_));
+    file_pages_.store(page_count);
+    return absl::OkStatus();
+  }
   ESPALIER_RETURN_IF_ERROR(
       file_.Allocate(old_pages << page_shift_, (page_count - old_pages) << page_shift_));
   if (page_count > source_->capacity_pages()) {
@@ -191,12 +300,14 @@ absl::Status Engine::Grow(uint64_t page_count) {
 }
 
 absl::Status Engine::AllocateBlocks(uint64_t first_page, uint64_t count) {
+  if (access_ == os::Access::kPrivate) return absl::OkStatus();
   return file_.Allocate(first_page << page_shift_, count << page_shift_);
 }
 
 // The page cache keeps in one piece what came to it by one write. Large pieces are quicker to come
 // by, to map and to read (docs/decisions/0013).
 void Engine::PrepareNew(uint64_t first_page, uint64_t count) {
+  if (access_ == os::Access::kPrivate) return;
   // These only save time: what they cannot do, the first store to the page does.
   file_.WriteZeros(first_page << page_shift_, count << page_shift_).IgnoreError();
   source_->mapping().PopulateWrite(first_page << page_shift_, count << page_shift_).IgnoreError();
@@ -205,6 +316,7 @@ void Engine::PrepareNew(uint64_t first_page, uint64_t count) {
 // But a store to any part of a piece has all of it written, as INV-8 says; so what is to be written
 // again is taken out of the piece that it may be part of.
 void Engine::PrepareAgain(uint64_t first_page, uint64_t count) {
+  if (access_ == os::Access::kPrivate) return;
   source_->mapping().Separate(first_page << page_shift_, count << page_shift_);
   if (count == 1) return;
   source_->mapping().PopulateWrite(first_page << page_shift_, count << page_shift_).IgnoreError();
@@ -236,7 +348,7 @@ absl::StatusOr<EngineStats> Engine::Stats() {
   }
   stats.page_bytes = page_bytes();
   stats.file_bytes = file_bytes();
-  stats.newest_version = newest().version;
+  stats.newest_version = Version(published_version_.load(std::memory_order_acquire));
   stats.commits = commits_.load();
   stats.checkpoints = checkpoints_.load();
   stats.readers = readers_.Readers();

@@ -1,13 +1,18 @@
-// An open database: its file, its published versions, who reads them, and the one writer.
+// An open database: its file, its log, its versions, who reads them, and the one writer.
 //
-// Locks, in the order in which they are taken: checkpoint_mutex_, then the writer gate, then
-// state_mutex_. Readers take none.
+// A version is *applied* once its transaction has changed the trees and appended its record to the
+// log; it is *published*, and readers can see it, once it is as durable as its transaction wants
+// it. Writers build on the newest applied one.
+//
+// Locks, in the order in which they are taken: the writer gate, then the claim to be the one that
+// takes a checkpoint, then mutexes. Who has the claim never waits for the gate. Readers take none.
 #ifndef ESPALIER_ENGINE_TXN_ENGINE_H_
 #define ESPALIER_ENGINE_TXN_ENGINE_H_
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,6 +24,9 @@
 #include "engine/base/fork_guard.h"
 #include "engine/base/mutex.h"
 #include "engine/base/types.h"
+#include "engine/log/log_reader.h"
+#include "engine/log/log_writer.h"
+#include "engine/log/redo.h"
 #include "engine/os/file.h"
 #include "engine/os/open_registry.h"
 #include "engine/page/checkpoint_slot.h"
@@ -27,11 +35,18 @@
 #include "engine/page/superblock.h"
 #include "engine/space/page_allocator.h"
 #include "engine/space/space_map.h"
+#include "engine/txn/background_task.h"
 #include "engine/txn/catalogue.h"
 #include "engine/txn/reader_table.h"
 #include "engine/txn/writer_gate.h"
 
 namespace espalier::txn {
+
+// True goes on, false cancels.
+using ProgressFunction = std::function<bool(uint64_t done, uint64_t total)>;
+
+// See api/options.h.
+enum class Durability { kSync, kAsync, kCheckpoint };
 
 // See api/options.h.
 struct EngineOptions {
@@ -42,6 +57,9 @@ struct EngineOptions {
   bool verify_checksums = true;
   bool separate_read_view = false;
   size_t address_space_bytes = 0;
+  Durability durability = Durability::kSync;
+  uint64_t log_bytes = uint64_t{256} << 20;
+  ProgressFunction recovery_progress;
 };
 
 // A committed version. Immutable.
@@ -62,9 +80,6 @@ struct VersionState {
 
 class TransactionState;
 class WriteState;
-
-// True goes on, false cancels.
-using ProgressFunction = std::function<bool(uint64_t done, uint64_t total)>;
 
 struct VerifyResult {
   uint64_t pages = 0;
@@ -107,8 +122,11 @@ class Engine final : private space::BackingFile {
   static void Release(Engine* engine);
 
   absl::StatusOr<std::shared_ptr<TransactionState>> BeginRead();
-  absl::StatusOr<std::shared_ptr<WriteState>> BeginWrite(WriterGate::Deadline deadline);
+  absl::StatusOr<std::shared_ptr<WriteState>> BeginWrite(WriterGate::Deadline deadline,
+                                                         Durability durability);
 
+  // Returns once the version that some commit made is durable.
+  absl::Status WaitDurable(Version version);
   absl::Status Checkpoint();
   absl::Status Compact(const ProgressFunction& progress);
   absl::StatusOr<VerifyResult> Verify(const ProgressFunction& progress);
@@ -132,12 +150,19 @@ class Engine final : private space::BackingFile {
 
   enum class Closing { kNo, kYes };
 
+  // Far more versions than a process can have made since its last checkpoint; odd in its lower
+  // half, so that the tags of child references differ as well.
+  static constexpr uint64_t kLostVersions = (uint64_t{1} << 32) + 40503;
+
   // What a checkpoint flushes, frozen under the gate.
   struct FrozenVersion {
     page::CheckpointSlot slot;
     std::vector<PageNumber> unsealed;
     std::shared_ptr<page::PageSource> source;
     uint64_t file_pages = 0;
+    std::shared_ptr<log::LogWriter> log;  // null: the slot refers to none
+    log::LogPlace log_begin;              // the record that the slot refers to
+    LogPosition log_end{0};               // behind it
   };
 
   Engine(os::File file, const EngineOptions& options);
@@ -160,10 +185,25 @@ class Engine final : private space::BackingFile {
   absl::StatusOr<std::shared_ptr<page::PageSource>> MapFile(uint64_t minimum_pages,
                                                             size_t wanted_bytes);
 
+  // --- recovery.cc
+  absl::Status Recover(const page::CheckpointSlot& slot);
+  absl::Status Replay(const os::File& log_file, uint64_t ring_bytes, const log::LogPlace& start,
+                      LogPosition end);
+  // kDataLoss if the log has transactions that came after the clean slot: then there was a newer
+  // slot.
+  absl::Status CheckNothingFollows(const page::CheckpointSlot& slot) const;
+
   // --- engine.cc: versions
-  void Publish(VersionState state);
+  const VersionState& Apply(VersionState state);
+  // Everything applied is published, its log flushed. With the gate.
+  absl::Status PublishApplied();
+  void Publish(const VersionState& state);
+  void PublishUpTo(Version version);
+  bool HasUnpublished() const;
   void ReclaimPages();
-  const VersionState& newest() const { return *current_.load(std::memory_order_seq_cst); }
+  // With the gate, or it may go away meanwhile.
+  const VersionState& published() const { return *current_.load(std::memory_order_seq_cst); }
+  const VersionState& applied() const { return *versions_.back(); }
   void NoteSpaceStats();
   // kDataLoss if a store of the running transaction went to a mapping that faulted before it was
   // outgrown.
@@ -174,6 +214,11 @@ class Engine final : private space::BackingFile {
   void EndTransaction(ReaderSlot* slot);
   bool HasTransactions() const;
   uint64_t WaitingPages();
+  absl::StatusOr<std::shared_ptr<WriteState>> BeginUnlogged();
+  std::shared_ptr<WriteState> MakeWriteState(Durability durability);
+  absl::Status WaitForLogSpace(WriterGate::Deadline deadline);
+  // With the gate.
+  void RequestCheckpointIfDue();
 
   // --- engine.cc: space::BackingFile, for the allocator
   absl::Status Grow(uint64_t page_count) override;
@@ -183,28 +228,52 @@ class Engine final : private space::BackingFile {
   void PrepareAgain(uint64_t first_page, uint64_t count) override;
 
   // --- checkpoint.cc
-  absl::Status CheckpointLocked(Closing closing) ABSL_EXCLUSIVE_LOCKS_REQUIRED(checkpoint_mutex_);
+  // The claim to be the one that takes a checkpoint. ClaimCheckpoint() is called with the gate and
+  // waits for a checkpoint that is running; ClaimWithGate() comes with the gate, too.
+  void ClaimCheckpoint();
+  void ClaimWithGate();
+  void ReleaseClaim();
+  absl::Status CheckpointOnce(Closing closing);
+  void CheckpointInBackground();
+  // Both with the gate and the claim.
   absl::StatusOr<std::optional<FrozenVersion>> Freeze(Closing closing);
+  absl::Status RewriteSpaceMap(Version version);
+  absl::StatusOr<FrozenVersion> MarkLog(Version version);
+  void FreezeApplied(bool unchanged, Closing closing, FrozenVersion& frozen);
+  // With the claim, which it gives back.
+  absl::Status Finish(const FrozenVersion& frozen);
   absl::Status WriteFrozen(const FrozenVersion& frozen);
   absl::Status WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source);
-  absl::Status PrepareForWriting();
+  page::CheckpointSlot DurableSlot() const;
+  bool HasUnloggedChanges() const { return unlogged_version_ > DurableSlot().version; }
+  absl::Status PrepareForWriting(bool logged);
+  absl::Status StartLog(page::CheckpointSlot& slot);
+  void SetLog(std::shared_ptr<log::LogWriter> log);
+  std::shared_ptr<log::LogWriter> SharedLog() const;  // without the gate
+  void RemoveLog();
   absl::Status GiveSpaceBack(bool all_of_the_tail);
 
   const uint64_t instance_;
   const EngineOptions options_;
   const uint32_t fork_generation_;
   const std::string path_;
+  std::string log_path_;  // empty for a database in memory
   os::File file_;
   std::optional<os::OpenFileRegistration> registration_;
   page::Superblock superblock_;
   uint32_t page_shift_ = 0;
+  // kPrivate: what the log has beyond the file's last checkpoint is there for this handle only.
+  os::Access access_ = os::Access::kReadWrite;
 
   ReaderTable readers_;
   std::atomic<const VersionState*> current_{nullptr};
+  std::atomic<uint64_t> published_version_{0};
   std::atomic<bool> closed_{false};
   std::atomic<bool> released_{false};
   std::atomic<uint64_t> commits_{0};
   std::atomic<uint64_t> checkpoints_{0};
+  std::atomic<uint64_t> log_waits_{0};
+  uint64_t recovered_transactions_ = 0;
   std::atomic<uint64_t> file_pages_{0};
 
   // --- With the writer gate
@@ -218,20 +287,36 @@ class Engine final : private space::BackingFile {
   std::vector<std::unique_ptr<VersionState>> versions_;
   ReaderTable::Scan scan_;
   bool prepared_for_writing_ = false;
+  // The newest version with changes that the log does not have. Nothing that builds on it may be
+  // logged before a checkpoint has made it durable.
+  Version unlogged_version_{0};
   // No version below this one is made: after an unclean end, versions that were lost may have left
   // pages behind, and their numbers are not given out again.
   Version first_new_version_{0};
 
-  // --- Changed with the gate, and by checkpoints with checkpoint_mutex_ as well
-  Mutex checkpoint_mutex_;
-  page::CheckpointSlot slot_;  // the newest durable one
-  uint32_t slot_index_ = 0;    // where it lies
-  std::optional<Version> checkpoint_in_progress_;
+  // Changed with the gate and the mutex: who has either may look.
+  std::shared_ptr<log::LogWriter> log_;
+  // The memory of a writer's operations, handed on from one to the next.
+  log::RedoBuffer spare_redo_;
+
+  // Applied and not published yet, oldest first.
+  mutable Mutex publication_mutex_;
+  std::deque<const VersionState*> unpublished_ ABSL_GUARDED_BY(publication_mutex_);
 
   mutable Mutex state_mutex_;
+  CondVar checkpoint_ended_;
+  bool checkpoint_claimed_ ABSL_GUARDED_BY(state_mutex_) = false;
+  std::optional<Version> checkpoint_in_progress_ ABSL_GUARDED_BY(state_mutex_);
+  page::CheckpointSlot slot_ ABSL_GUARDED_BY(state_mutex_);  // the newest durable one
+  uint32_t slot_index_ ABSL_GUARDED_BY(state_mutex_) = 0;    // where it lies
+  uint64_t background_runs_ ABSL_GUARDED_BY(state_mutex_) = 0;
+  absl::Status background_status_ ABSL_GUARDED_BY(state_mutex_);  // of the last one
   absl::Status poison_ ABSL_GUARDED_BY(state_mutex_);
   EngineStats space_stats_ ABSL_GUARDED_BY(state_mutex_);  // only the parts that need the gate
   std::atomic<bool> poisoned_{false};
+
+  // Takes the checkpoints that the log asks for.
+  BackgroundTask background_;
 
   // Last: it refers to the members above.
   std::optional<ForkHook> fork_hook_;

@@ -2,29 +2,17 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <random>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/base/uuid.h"
 #include "engine/os/directory.h"
 #include "engine/txn/engine.h"
 
 namespace espalier::txn {
 namespace {
-
-page::Uuid NewUuid() {
-  page::Uuid uuid;
-  std::random_device random;
-  for (size_t i = 0; i < uuid.size(); i += 4) {
-    const uint32_t word = random();
-    for (size_t j = 0; j < 4; ++j) uuid[i + j] = static_cast<uint8_t>(word >> (8 * j));
-  }
-  uuid[6] = static_cast<uint8_t>((uuid[6] & 0x0f) | 0x40);  // RFC 4122, version 4
-  uuid[8] = static_cast<uint8_t>((uuid[8] & 0x3f) | 0x80);
-  return uuid;
-}
 
 absl::Status CheckOptions(const EngineOptions& options) {
   if (!page::IsValidPageSize(options.page_bytes)) {
@@ -105,6 +93,12 @@ absl::StatusOr<Engine*> Engine::Open(const std::string& path, const EngineOption
   std::unique_ptr<Engine, void (*)(Engine*)> engine(new Engine(std::move(opened.file), options),
                                                     [](Engine* failed) { delete failed; });
   engine->registration_ = std::move(opened.registration);
+  // A file in memory that came by its descriptor has no place for companions.
+  ESPALIER_ASSIGN_OR_RETURN(const os::FileInfo info, engine->file_.Info());
+  if (info.names > 0) {
+    ESPALIER_ASSIGN_OR_RETURN(engine->log_path_, os::CanonicalPath(path));
+    engine->log_path_ += "-wal";
+  }
   absl::Status locked =
       options.read_only ? engine->file_.LockShared() : engine->file_.LockExclusive();
   if (absl::IsUnavailable(locked)) {
@@ -139,6 +133,7 @@ bool Engine::HasSlotOfAnyDatabase() const {
 
 absl::StatusOr<page::CheckpointSlot> Engine::ChooseSlot(uint64_t file_bytes) {
   std::optional<page::CheckpointSlot> newest;
+  uint32_t newest_index = 0;
   for (uint32_t i = 0; i < 2; ++i) {
     std::array<uint8_t, page::CheckpointSlot::kEncodedBytes> bytes{};
     ESPALIER_ASSIGN_OR_RETURN(const size_t read, file_.ReadAt(page::kSlotOffsets[i], bytes));
@@ -147,7 +142,7 @@ absl::StatusOr<page::CheckpointSlot> Engine::ChooseSlot(uint64_t file_bytes) {
         page::CheckpointSlot::Decode(bytes, superblock_.uuid, i);
     if (!slot.has_value() || (newest.has_value() && newest->sequence > slot->sequence)) continue;
     newest = slot;
-    slot_index_ = i;
+    newest_index = i;
   }
   if (!newest.has_value()) {
     return absl::DataLossError(
@@ -159,6 +154,9 @@ absl::StatusOr<page::CheckpointSlot> Engine::ChooseSlot(uint64_t file_bytes) {
                                             newest->page_count, " pages of ", page_bytes(),
                                             " bytes, but the file has ", file_bytes, " bytes"));
   }
+  MutexLock lock(&state_mutex_);
+  slot_ = *newest;
+  slot_index_ = newest_index;
   return *newest;
 }
 
@@ -167,8 +165,7 @@ absl::StatusOr<std::shared_ptr<page::PageSource>> Engine::MapFile(uint64_t minim
   const size_t minimum_bytes = (minimum_pages << page_shift_) + page::PageSource::kGuardBytes;
   ESPALIER_ASSIGN_OR_RETURN(
       std::unique_ptr<os::Mapping> mapping,
-      os::MapWithFallback(file_, std::max(wanted_bytes, minimum_bytes), minimum_bytes,
-                          options_.read_only ? os::Access::kReadOnly : os::Access::kReadWrite,
+      os::MapWithFallback(file_, std::max(wanted_bytes, minimum_bytes), minimum_bytes, access_,
                           options_.separate_read_view));
   return std::make_shared<page::PageSource>(std::move(mapping), page_bytes(),
                                             options_.verify_checksums, path());
@@ -187,9 +184,13 @@ absl::Status Engine::Load() {
   ESPALIER_RETURN_IF_ERROR(superblock.status());
   superblock_ = *superblock;
   page_shift_ = static_cast<uint32_t>(std::countr_zero(superblock_.page_bytes));
-  ESPALIER_ASSIGN_OR_RETURN(slot_, ChooseSlot(file_bytes));
+  ESPALIER_ASSIGN_OR_RETURN(const page::CheckpointSlot slot, ChooseSlot(file_bytes));
 
   const uint64_t file_pages = file_bytes >> page_shift_;
+  if (options_.read_only) {
+    const bool recovers = !slot.clean && slot.log_generation != 0;
+    access_ = recovers ? os::Access::kPrivate : os::Access::kReadOnly;
+  }
   const size_t wanted = options_.address_space_bytes != 0 ? options_.address_space_bytes
                                                           : os::Mapping::DefaultReservation();
   ESPALIER_ASSIGN_OR_RETURN(source_, MapFile(file_pages, wanted));
@@ -199,28 +200,30 @@ absl::Status Engine::Load() {
                      static_cast<space::BackingFile*>(this));
   space_map_.emplace(page_bytes());
   VersionState state;
-  state.version = slot_.version;
-  state.catalogue = slot_.catalogue;
-  state.next_id = slot_.next_keyspace_id;
-  state.page_limit = slot_.page_count;
+  state.version = slot.version;
+  state.catalogue = slot.catalogue;
+  state.next_id = slot.next_keyspace_id;
+  state.page_limit = slot.page_count;
   state.source = source_;
   ESPALIER_ASSIGN_OR_RETURN(
       Bitmap reachable,
-      space_map_->Load(state.reader(), slot_.space_map, slot_.space_map_height, slot_.page_count));
+      space_map_->Load(state.reader(), slot.space_map, slot.space_map_height, slot.page_count));
   if (const uint64_t reserved = page::FirstDataPage(page_bytes());
       reachable.CountRange(0, reserved) > 0) {
     return source_->DataLoss("the space map names pages of the superblock or the slots");
   }
   allocator_->Load(std::move(reachable), file_pages);
-  // Far more versions than a process can have made since its last checkpoint; odd in its lower
-  // half, so that the tags of child references differ as well.
-  constexpr uint64_t kLostVersions = (uint64_t{1} << 32) + 40503;
-  if (!slot_.clean) first_new_version_ = Version(slot_.version.value + kLostVersions);
+  if (!slot.clean) first_new_version_ = Version(slot.version.value + kLostVersions);
   // If that page is damaged, whoever needs it will be told.
   absl::StatusOr<KeyspaceRecord> record =
       CatalogueReader(state.reader(), state.catalogue).FindById(kDefaultKeyspaceId);
   if (record.ok()) state.recent = {kDefaultKeyspaceId, *std::move(record)};
-  Publish(std::move(state));
+  Publish(Apply(std::move(state)));
+  if (slot.clean) {
+    ESPALIER_RETURN_IF_ERROR(CheckNothingFollows(slot));
+  } else if (slot.log_generation != 0) {
+    ESPALIER_RETURN_IF_ERROR(Recover(slot));
+  }
   NoteSpaceStats();
   return absl::OkStatus();
 }

@@ -32,7 +32,8 @@ class Verifier {
   absl::StatusOr<VerifyResult> Run() {
     {
       // No checkpoint may replace the space map while it is read.
-      MutexLock lock(&engine_.checkpoint_mutex_);
+      engine_.ClaimWithGate();
+      absl::Cleanup release = [this] { engine_.ReleaseClaim(); };
       ESPALIER_RETURN_IF_ERROR(TakeSnapshot());
       CheckSpaceMap();
       CheckSlot();
@@ -55,10 +56,10 @@ class Verifier {
 
   // One version and the allocator's view of it, taken together.
   absl::Status TakeSnapshot() {
-    engine_.gate_.Enter();
     absl::Cleanup leave = [this] { engine_.gate_.Leave(); };
+    ESPALIER_RETURN_IF_ERROR(engine_.PublishApplied());
     ESPALIER_ASSIGN_OR_RETURN(transaction_, engine_.BeginRead());
-    const VersionState& newest = engine_.newest();
+    const VersionState& newest = engine_.applied();
     // Of the whole file, which the version's own mapping need not show: a transaction that was
     // rolled back may have made the file larger since.
     source_ = engine_.source_;
@@ -69,8 +70,11 @@ class Verifier {
     waiting_ = engine_.allocator_->WaitingPagesBitmap();
     unsealed_ = engine_.allocator_->unsealed();
     space_map_pages_ = engine_.space_map_->Pages();
-    slot_ = engine_.slot_;
-    slot_index_ = engine_.slot_index_;
+    {
+      MutexLock lock(&engine_.state_mutex_);
+      slot_ = engine_.slot_;
+      slot_index_ = engine_.slot_index_;
+    }
     seen_ = Bitmap(reachable_.size());
     result_.pages = reachable_.size();
     total_pages_ = reachable_.Count();

@@ -11,16 +11,26 @@ namespace {
 
 // Pages of dropped trees that a commit frees.
 constexpr uint64_t kDetachedPagesPerCommit = 64;
+// A buffer that was used for more is not kept for the next transaction.
+constexpr size_t kKeptRedoBytes = size_t{1} << 20;
 
 }  // namespace
 
-WriteState::WriteState(Engine* engine, const VersionState& base, Version version)
+WriteState::WriteState(Engine* engine, const VersionState& base, Version version,
+                       Durability durability)
     : TransactionState(engine),
       pages_(&*engine->allocator_, version),
       writer_(&pages_, &arena_, nullptr),
       next_id_(base.next_id),
       base_version_(base.version),
-      base_source_(base.source) {
+      base_source_(base.source),
+      durability_(durability),
+      logging_(durability != Durability::kCheckpoint && engine->log_ != nullptr) {
+  if (logging_) {
+    max_redo_bytes_ = engine->log_->max_payload_bytes();
+    redo_ = std::move(engine->spare_redo_);
+    redo_.Clear();
+  }
   version_ = version;
   catalogue_ = base.catalogue;
   reader_ = &pages_.reader();
@@ -42,8 +52,14 @@ void WriteState::Leave() {
   base_source_ = nullptr;
   if (fork_generation_ != ForkGeneration()) return;
   Engine* const engine = std::exchange(engine_, nullptr);
-  engine->outgrown_.clear();
+  ReturnBorrowed(*engine);
   engine->EndTransaction(nullptr);
+}
+
+// What the writers of an engine hand on to each other.
+void WriteState::ReturnBorrowed(Engine& engine) {
+  engine.outgrown_.clear();
+  if (redo_.payload_bytes() <= kKeptRedoBytes) engine.spare_redo_ = std::move(redo_);
 }
 
 absl::Status WriteState::CheckHealthy() const {
@@ -116,6 +132,7 @@ absl::Status WriteState::Append(KeyspaceState& keyspace, std::string_view key,
       WriterOf(keyspace).TryAppend(key, {value, false, false}) == tree::TreeWriter::Appended::kDone)
       [[likely]] {
     Touch(keyspace);
+    Log([&](log::RedoBuffer& redo) { redo.Put(keyspace.id, key, value); });
     return absl::OkStatus();
   }
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
@@ -139,7 +156,9 @@ absl::Status WriteState::PutAt(KeyspaceState& keyspace, std::string_view key,
       encoder_.Encode(pages_, key.size(), value, keyspace.record.compress_from);
   if (!payload.ok()) return Fail(payload.status());
   Touch(keyspace);
-  return Fail(writer_.Put(key, *payload).status());
+  ESPALIER_RETURN_IF_ERROR(Fail(writer_.Put(key, *payload).status()));
+  Log([&](log::RedoBuffer& redo) { redo.Put(keyspace.id, key, value); });
+  return absl::OkStatus();
 }
 
 absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, std::string_view key,
@@ -157,7 +176,8 @@ absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, st
   Touch(keyspace);
   const absl::StatusOr<uint8_t*> in_leaf = writer.Put(key, *payload);
   if (!in_leaf.ok()) return Fail(in_leaf.status());
-  if (run != nullptr) reserved_.emplace_back(keyspace.id, std::string(key));
+  // The log has it once the caller has written it.
+  if (run != nullptr || logging_) reserved_.emplace_back(keyspace.id, std::string(key));
   return absl::MakeSpan(reinterpret_cast<char*>(run != nullptr ? run : *in_leaf), value_bytes);
 }
 
@@ -177,6 +197,7 @@ absl::StatusOr<bool> WriteState::Delete(KeyspaceState& keyspace, std::string_vie
   const absl::Status status = Fail(writer.Remove());
   pages_.set_reserve(space::Reserve::kKeep);
   ESPALIER_RETURN_IF_ERROR(status);
+  Log([&](log::RedoBuffer& redo) { redo.Delete(keyspace.id, key); });
   return true;
 }
 
@@ -197,6 +218,7 @@ absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::s
   // Even where no entry was in the range: on the way pages may have been copied, and nodes merged
   // without any change of the root.
   Touch(keyspace);
+  Log([&](log::RedoBuffer& redo) { redo.DeleteRange(keyspace.id, begin, end); });
   return *removed;
 }
 
@@ -220,7 +242,15 @@ absl::StatusOr<uint64_t> WriteState::CreateKeyspace(std::string_view name, uint3
   ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutName(name, id)));
   const KeyspaceRecord record{{}, compress_from, std::string(name)};
   ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutKeyspace(id, record)));
+  Log([&](log::RedoBuffer& redo) { redo.Create(id, compress_from, record.name); });
   return id;
+}
+
+absl::StatusOr<bool> WriteState::HasKeyspace(uint64_t id) {
+  const absl::StatusOr<KeyspaceState*> keyspace = FindKeyspace(id);
+  if (absl::IsNotFound(keyspace.status())) return false;
+  ESPALIER_RETURN_IF_ERROR(keyspace.status());
+  return true;
 }
 
 absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) {
@@ -241,6 +271,7 @@ absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) {
   keyspace.dropped = true;
   keyspace.changed = false;
   ++keyspace.changes;
+  Log([&](log::RedoBuffer& redo) { redo.Drop(keyspace.id); });
   return absl::OkStatus();
 }
 
@@ -267,10 +298,12 @@ absl::Status WriteState::RenameKeyspace(KeyspaceState& keyspace, std::string_vie
   ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutName(new_name, keyspace.id)));
   keyspace.record.name = new_name;
   keyspace.changed = true;
+  Log([&](log::RedoBuffer& redo) { redo.Rename(keyspace.id, new_name); });
   return absl::OkStatus();
 }
 
-// Large values that were written through Reserve() get their checksums now.
+// Values that were written through Reserve(): large ones get their checksums now, and the log gets
+// all of them.
 absl::Status WriteState::SealReserved() {
   for (const auto& [id, key] : reserved_) {
     const absl::StatusOr<KeyspaceState*> keyspace = FindKeyspace(id);
@@ -278,17 +311,30 @@ absl::Status WriteState::SealReserved() {
     ESPALIER_RETURN_IF_ERROR(keyspace.status());
     tree::TreeWriter writer(&pages_, &arena_, &(*keyspace)->record.root);
     ESPALIER_ASSIGN_OR_RETURN(const tree::TreeWriter::Place place, writer.Seek(key));
-    if (!place.exact || !place.payload.large) continue;  // deleted or replaced since
-    page::LargeRef ref =
-        page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(place.payload.bytes.data()));
-    if (ref.birth != version_) continue;
-    page::SealLarge(ref, pages_.source().write_page(ref.first_page));
-    // The leaf is this transaction's own.
-    ESPALIER_ASSIGN_OR_RETURN(uint8_t* const encoded, writer.OverwriteInPlace());
-    ref.Encode(encoded);
+    // Deleted or replaced since: what replaced it has its own entry in the log, and if it is like
+    // this one, then a second one.
+    if (!place.exact || place.payload.compressed) continue;
+    std::string_view value = place.payload.bytes;
+    if (place.payload.large) {
+      page::LargeRef ref =
+          page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(place.payload.bytes.data()));
+      if (ref.birth != version_ || ref.compressed) continue;
+      uint8_t* const run = pages_.source().write_page(ref.first_page);
+      page::SealLarge(ref, run);
+      value = {reinterpret_cast<const char*>(run), ref.stored_bytes};
+      // The leaf is this transaction's own.
+      ESPALIER_ASSIGN_OR_RETURN(uint8_t* const encoded, writer.OverwriteInPlace());
+      ref.Encode(encoded);
+    }
+    Log([&](log::RedoBuffer& redo) { redo.Put(id, key, value); });
   }
   reserved_.clear();
   return absl::OkStatus();
+}
+
+void WriteState::StopLogging() {
+  logging_ = false;
+  redo_ = log::RedoBuffer();
 }
 
 // Frees a bounded number of pages of trees that were cut off, and writes down what is left of them.
@@ -345,32 +391,130 @@ absl::Status WriteState::Prepare() {
   return CheckHealthy();
 }
 
-absl::StatusOr<Version> WriteState::Commit() {
-  ESPALIER_RETURN_IF_ERROR(CheckOpen());
-  if (!changed_ && failure_.ok()) {
-    End();
-    return base_version_;
-  }
-  if (absl::Status status = Prepare(); !status.ok()) {
-    End();
-    return status;
-  }
-  Engine& engine = *engine_;
-  engine.allocator_->Commit();
+VersionState WriteState::MakeVersion() {
   VersionState state;
   state.version = version_;
   state.catalogue = catalogue_;
   state.next_id = next_id_;
-  state.page_limit = engine.allocator_->page_count();
-  state.source = engine.source_;
+  state.page_limit = engine_->allocator_->page_count();
+  state.source = engine_->source_;
   if (last_ != nullptr && !last_->dropped) state.recent = {last_->id, std::move(last_->record)};
   state.may_have_detached = may_have_detached_;
-  engine.Publish(std::move(state));
+  return state;
+}
+
+absl::StatusOr<Version> WriteState::Commit() {
+  ESPALIER_RETURN_IF_ERROR(CheckOpen());
+  absl::Status status;
+  if (!changed_ && failure_.ok()) {
+    // What it has seen may be still on its way to the disk.
+    status = engine_->PublishApplied();
+    End();
+    if (!status.ok()) return status;
+    return base_version_;
+  }
+  const Version version = version_;
+  status = Prepare();
+  if (status.ok()) {
+    if (durability_ == Durability::kCheckpoint) {
+      status = CommitUnlogged();
+    } else if (!logging_ || engine_->HasUnloggedChanges()) {
+      status = CommitByCheckpoint(LogAfterwards::kKept);
+    } else {
+      status = CommitToLog();
+    }
+  }
+  End();
+  if (!status.ok()) return status;
+  return version;
+}
+
+absl::Status WriteState::CommitUnlogged() {
+  Engine& engine = *engine_;
+  ESPALIER_RETURN_IF_ERROR(engine.PublishApplied());
+  engine.allocator_->Commit();
+  if (!same_content_) engine.unlogged_version_ = version_;
+  engine.Publish(engine.Apply(MakeVersion()));
   engine.commits_.fetch_add(1, std::memory_order_relaxed);
   engine.ReclaimPages();
-  const Version version = version_;
   Leave();
-  return version;
+  return absl::OkStatus();
+}
+
+absl::Status WriteState::CommitToLog() {
+  Engine& engine = *engine_;
+  const bool sync = durability_ == Durability::kSync;
+  const absl::StatusOr<log::LogWriter::Appended> appended = engine.log_->Append(
+      log::RecordKind::kTransaction, version_, redo_.record(), /*flush_follows=*/sync);
+  // The disk is full, or the ring is, because many came at once.
+  if (absl::IsResourceExhausted(appended.status())) {
+    return CommitByCheckpoint(LogAfterwards::kRemoved);
+  }
+  if (!appended.ok()) return engine.Poison(appended.status());
+  engine.allocator_->Commit();
+  const VersionState& state = engine.Apply(MakeVersion());
+  engine.commits_.fetch_add(1, std::memory_order_relaxed);
+  engine.RequestCheckpointIfDue();
+  // Versions become visible in their order, and none before it is as durable as its writer wants.
+  bool wait = sync || !appended->outlives_process;
+  {
+    MutexLock lock(&engine.publication_mutex_);
+    wait = wait || !engine.unpublished_.empty();
+    if (wait) engine.unpublished_.push_back(&state);
+  }
+  if (!wait) engine.Publish(state);
+  engine.ReclaimPages();
+  if (wait) return AwaitFlush(appended->end);
+  Leave();
+  return absl::OkStatus();
+}
+
+// The gate opens for the next writer, whose record goes with the next flush.
+absl::Status WriteState::AwaitFlush(LogPosition log_end) {
+  Engine& engine = *engine_;
+  // Keeps the engine, as a reader does.
+  ReaderSlot* const slot = engine.readers_.Acquire();
+  engine.readers_.Publish(slot, version_);
+  open_ = false;
+  base_source_ = nullptr;
+  engine_ = nullptr;
+  const std::shared_ptr<log::LogWriter> log = engine.log_;
+  ReturnBorrowed(engine);
+  engine.gate_.Leave();
+  absl::Status status = log->Flush(log_end);
+  if (!status.ok()) status = engine.Poison(status);
+  engine.EndTransaction(slot);
+  return status;
+}
+
+// Nobody else writes until the slot is durable: what comes later must not be in the log without
+// this.
+absl::Status WriteState::CommitByCheckpoint(LogAfterwards log_afterwards) {
+  Engine& engine = *engine_;
+  ESPALIER_RETURN_IF_ERROR(engine.PublishApplied());
+  engine.ClaimCheckpoint();
+  absl::Status status = engine.PoisonStatus();
+  absl::StatusOr<Engine::FrozenVersion> frozen = Engine::FrozenVersion();
+  if (log_afterwards == LogAfterwards::kKept) frozen = engine.MarkLog(version_);
+  if (status.ok()) status = frozen.status();
+  if (status.ok()) status = engine.RewriteSpaceMap(version_);
+  if (status.ok()) status = CheckHealthy();
+  if (!status.ok()) {
+    engine.ReleaseClaim();
+    return status;
+  }
+  engine.allocator_->Commit();
+  const VersionState& state = engine.Apply(MakeVersion());
+  engine.FreezeApplied(/*unchanged=*/false, Engine::Closing::kNo, *frozen);
+  status = engine.Finish(*frozen);
+  if (status.ok()) {
+    if (log_afterwards == LogAfterwards::kRemoved) engine.RemoveLog();
+    engine.Publish(state);
+    engine.commits_.fetch_add(1, std::memory_order_relaxed);
+    engine.ReclaimPages();
+  }
+  Leave();
+  return status;
 }
 
 }  // namespace espalier::txn

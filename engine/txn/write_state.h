@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "engine/log/redo.h"
 #include "engine/tree/page_writer.h"
 #include "engine/tree/tree_writer.h"
 #include "engine/tree/values.h"
@@ -24,7 +25,7 @@ namespace espalier::txn {
 class WriteState final : public TransactionState {
  public:
   // With the writer gate entered; leaves it when it ends.
-  WriteState(Engine* engine, const VersionState& base, Version version);
+  WriteState(Engine* engine, const VersionState& base, Version version, Durability durability);
   ~WriteState() override;
 
   enum class PutMode { kReplace, kOnlyIfAbsent };
@@ -44,14 +45,21 @@ class WriteState final : public TransactionState {
   absl::Status DropKeyspace(KeyspaceState& keyspace);
   absl::Status RenameKeyspace(KeyspaceState& keyspace, std::string_view name);
 
-  // Publishes the version; the transaction ends whatever comes of it.
+  // Publishes the version, once it is as durable as was asked for; the transaction ends whatever
+  // comes of it.
   absl::StatusOr<Version> Commit();
+  // Does again what the log says was done. kNotFound or kInvalidArgument for what no transaction
+  // can have done.
+  absl::Status Replay(const log::RedoReader::Operation& operation);
+  absl::Status CommitReplay();
+
   // Drops everything.
   void End() override;
 
  private:
   friend class Compactor;
 
+  absl::StatusOr<bool> HasKeyspace(uint64_t id);
   // The error that made the transaction unusable, if any; also a mapping that faulted.
   absl::Status CheckHealthy() const;
   bool IsHealthy() const { return failure_.ok() && !pages_.source().faulted(); }
@@ -73,7 +81,25 @@ class WriteState final : public TransactionState {
   absl::Status FreeDetached();
   absl::Status FinishCatalogue();
   absl::Status Prepare();
+  VersionState MakeVersion();
+  // Three ways to commit a transaction that is prepared.
+  absl::Status CommitToLog();
+  enum class LogAfterwards { kKept, kRemoved };
+  absl::Status CommitByCheckpoint(LogAfterwards log_afterwards);
+  absl::Status CommitUnlogged();
+  // Ends the transaction, with its changes applied, and waits until they are durable.
+  absl::Status AwaitFlush(LogPosition log_end);
   void Leave();
+  void ReturnBorrowed(Engine& engine);
+
+  // Lets `record` note down in redo_ what was done.
+  template <typename Function>
+  void Log(Function record) {
+    if (!logging_) return;
+    record(redo_);
+    if (redo_.payload_bytes() > max_redo_bytes_) StopLogging();
+  }
+  void StopLogging();
 
   // The writer of the keyspace's tree; stays where its last call left it as long as the keyspace's
   // trees were changed by nobody else.
@@ -89,8 +115,15 @@ class WriteState final : public TransactionState {
   const Version base_version_;
   std::shared_ptr<page::PageSource> base_source_;
   bool changed_ = false;
+  const Durability durability_;
+  // Whether redo_ has everything that was done; no longer if that is too much for the log.
+  bool logging_;
+  // Compaction, for one, has nothing to log.
+  bool same_content_ = false;
+  size_t max_redo_bytes_ = 0;
+  log::RedoBuffer redo_;
   absl::Status failure_;
-  // Large values that the caller was still writing when they were put.
+  // Values that the caller was still writing when they were put.
   std::vector<std::pair<uint64_t, std::string>> reserved_;
   std::vector<tree::DetachedTree> detached_;
   bool may_have_detached_;  // the catalogue, as VersionState says

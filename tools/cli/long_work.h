@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "espalier/stats.h"
+#include "espalier/progress.h"
 #include "tools/cli/interruption.h"
 #include "tools/cli/progress_bar.h"
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/checksum.h"
 #include "engine/base/endian.h"
 #include "engine/base/status_for_testing.h"
 #include "engine/os/mapping.h"
@@ -88,7 +89,7 @@ std::string Encoded(const LargeRef& ref) {
 }
 
 void Reseal(Bytes& image) {
-  StoreLE64(image.data(), page::Checksum(image.data() + 8, page::Superblock::kEncodedBytes - 8, 0));
+  StoreLE64(image.data(), Checksum(image.data() + 8, page::Superblock::kEncodedBytes - 8, 0));
 }
 
 // So that the cases below prove something.

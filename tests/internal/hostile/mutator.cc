@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/checksum.h"
 #include "engine/base/endian.h"
 #include "engine/page/checkpoint_slot.h"
 #include "engine/page/checksum.h"
@@ -40,10 +41,10 @@ Mutator::Mutator(Bytes image) : image_(std::move(image)) {
 }
 
 void Mutator::Reseal(Bytes& image) const {
-  StoreLE64(image.data(), page::Checksum(image.data() + 8, page::Superblock::kEncodedBytes - 8, 0));
+  StoreLE64(image.data(), Checksum(image.data() + 8, page::Superblock::kEncodedBytes - 8, 0));
   for (uint32_t i = 0; i < 2; ++i) {
     uint8_t* const slot = image.data() + page::kSlotOffsets[i];
-    StoreLE64(slot, page::Checksum(slot + 8, page::CheckpointSlot::kEncodedBytes - 8, i));
+    StoreLE64(slot, Checksum(slot + 8, page::CheckpointSlot::kEncodedBytes - 8, i));
   }
   for (const uint64_t number : nodes_) {
     if ((number + 1) * page_bytes_ > image.size()) break;

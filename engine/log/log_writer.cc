@@ -1,0 +1,352 @@
+#include "engine/log/log_writer.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "engine/base/endian.h"
+#include "engine/base/status_macros.h"
+#include "engine/os/directory.h"
+
+namespace espalier::log {
+namespace {
+
+// What a ring has in any case, and what is asked for at the least where addresses are scarce.
+constexpr uint64_t kMinRingBytes = uint64_t{1} << 20;
+// The ring comes to have bytes of its own in such steps: blocks that were written before can be
+// written again without the file system's journal.
+constexpr uint64_t kGrowthBytes = uint64_t{1} << 20;
+// So far the file is ahead of the transactions, so that a full disk does not stop the checkpoint
+// that would help.
+constexpr uint64_t kAheadBytes = 16 * kBlockBytes;
+// Pages are made ready for stores in such steps: whole ones are overwritten with zeros, or the
+// first store to each would wait for the device to read it.
+constexpr uint64_t kWindowBytes = uint64_t{256} << 10;
+
+}  // namespace
+
+void LogWriter::Blocks::Reserve(uint64_t used, uint64_t needed) {
+  if (needed <= capacity) return;
+  const uint64_t larger = std::max(std::bit_ceil(needed), uint64_t{64} << 10);
+  std::unique_ptr<uint8_t, FreeMemory> fresh(
+      static_cast<uint8_t*>(std::aligned_alloc(kBlockBytes, larger)));
+  if (fresh == nullptr) throw std::bad_alloc();
+  if (used > 0) std::memcpy(fresh.get(), bytes.get(), used);
+  bytes = std::move(fresh);
+  capacity = larger;
+}
+
+LogWriter::LogWriter(os::File file, uint64_t ring_bytes, const LogPlace& place,
+                     LogPosition needed_from, DurableFunction on_durable)
+    : file_(std::move(file)),
+      ring_bytes_(ring_bytes),
+      on_durable_(std::move(on_durable)),
+      tail_(place),
+      needed_from_(needed_from.value),
+      durable_(place.position.value) {
+  mapped_begin_ = mapped_end_ = blocks_begin_ = blocks_end_ = prepared_ = place.position.value;
+}
+
+absl::Status LogWriter::Map() {
+  ESPALIER_ASSIGN_OR_RETURN(
+      mapping_, os::Mapping::Map(file_, kBlockBytes + ring_bytes_, os::Access::kReadWrite,
+                                 /*separate_read_view=*/false));
+  // Where there is no such thing (tmpfs, for one), the mapping does for all.
+  absl::StatusOr<os::File> direct = file_.OpenDirect();
+  if (direct.ok()) direct_.emplace(*std::move(direct));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Create(const std::string& path,
+                                                             const Uuid& uuid, uint64_t ring_bytes,
+                                                             DurableFunction on_durable) {
+  ring_bytes = std::max(RoundUp(ring_bytes, kBlockBytes), kMinRingBytes);
+  // Under another name until it is whole (as INV-14 has it for the database).
+  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::CreateTemporaryBeside(path));
+  const std::string temporary = file.path();
+  absl::Cleanup remove = [&] { os::Remove(temporary).IgnoreError(); };
+  std::unique_ptr<LogWriter> log;
+  LogPlace place;
+  place.generation = NewNonce();
+  place.sequence = 1;
+  while (true) {
+    log.reset(new LogWriter(std::move(file), ring_bytes, place, place.position, on_durable));
+    const absl::Status mapped = log->Map();
+    if (mapped.ok()) break;
+    if (!absl::IsResourceExhausted(mapped) || ring_bytes / 2 < kMinRingBytes) return mapped;
+    ring_bytes = RoundUp(ring_bytes / 2, kBlockBytes);
+    file = std::move(log->file_);
+  }
+  std::vector<uint8_t> block(kBlockBytes);
+  const auto header = Header{uuid, ring_bytes, place.generation}.Encode();
+  std::copy(header.begin(), header.end(), block.begin());
+  ESPALIER_RETURN_IF_ERROR(log->file_.WriteAt(0, block));
+  {
+    MutexLock lock(&log->mutex_);
+    ESPALIER_RETURN_IF_ERROR(log->PrepareDirect(1));
+  }
+  ESPALIER_RETURN_IF_ERROR(log->file_.SyncAll());
+  ESPALIER_RETURN_IF_ERROR(os::RenameReplacing(temporary, path));
+  std::move(remove).Cancel();
+  log->file_.set_path(path);
+  log->mapping_->set_path(path);
+  if (log->direct_.has_value()) log->direct_->set_path(path);
+  ESPALIER_RETURN_IF_ERROR(os::SyncDirectoryOf(path));
+  return log;
+}
+
+absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Continue(os::File file, uint64_t ring_bytes,
+                                                               const LogPlace& place,
+                                                               LogPosition needed_from,
+                                                               DurableFunction on_durable) {
+  // What was read may have been only cached.
+  ESPALIER_RETURN_IF_ERROR(file.SyncAll());
+  ESPALIER_ASSIGN_OR_RETURN(const uint64_t file_bytes, file.Size());
+  std::unique_ptr<LogWriter> log(
+      new LogWriter(std::move(file), ring_bytes, place, needed_from, std::move(on_durable)));
+  ESPALIER_RETURN_IF_ERROR(log->Map());
+  MutexLock lock(&log->mutex_);
+  log->written_bytes_ = std::min(
+      ring_bytes, file_bytes > kBlockBytes ? RoundUp(file_bytes - kBlockBytes, kBlockBytes) : 0);
+  return log;
+}
+
+template <typename Function>
+absl::Status LogWriter::ForEachPart(uint64_t position, uint64_t length, Function function) const {
+  for (uint64_t done = 0; done < length;) {
+    const uint64_t in_ring = (position + done) % ring_bytes_;
+    const uint64_t step = std::min(length - done, ring_bytes_ - in_ring);
+    ESPALIER_RETURN_IF_ERROR(function(kBlockBytes + in_ring, step, done));
+    done += step;
+  }
+  return absl::OkStatus();
+}
+
+// In the first round of the ring the file grows with it.
+absl::Status LogWriter::Grow(uint64_t end) {
+  const uint64_t needed = std::min(end, ring_bytes_);
+  if (needed <= written_bytes_) return absl::OkStatus();
+  uint64_t grown = std::min(RoundUp(needed, kGrowthBytes), ring_bytes_);
+  const auto grow = [&](uint64_t from) {
+    return file_.WriteZeros(kBlockBytes + from, grown - from);
+  };
+  absl::Status status = grow(written_bytes_);
+  if (absl::IsResourceExhausted(status) && grown > needed) {
+    grown = needed;
+    status = grow(written_bytes_);
+  }
+  ESPALIER_RETURN_IF_ERROR(status);
+  written_bytes_ = grown;
+  growth_is_flushed_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::PrepareDirect(uint64_t end) {
+  ESPALIER_RETURN_IF_ERROR(Grow(end));
+  if (growth_is_flushed_) return absl::OkStatus();
+  // Or each write would have a part of the growth to make durable. What another flush of the file
+  // would have reported may be reported to this one (INV-9).
+  if (absl::Status status = file_.SyncData(); !status.ok()) return error_ = status;
+  growth_is_flushed_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status LogWriter::PrepareMapped(uint64_t end) {
+  while (prepared_ < end) {
+    // Not the block that the tail lies in, unless a flush has ended it.
+    const uint64_t begin = RoundUp(std::max(prepared_, tail_.position.value), kBlockBytes);
+    // What is still needed lies a whole round behind.
+    const uint64_t limit = needed_from_ / kBlockBytes * kBlockBytes + ring_bytes_;
+    const uint64_t window_end = std::min(begin + kWindowBytes, limit);
+    ESPALIER_RETURN_IF_ERROR(Grow(window_end));
+    ESPALIER_RETURN_IF_ERROR(
+        ForEachPart(begin, window_end - begin, [&](uint64_t offset, uint64_t length, uint64_t) {
+          ESPALIER_RETURN_IF_ERROR(file_.WriteZeros(offset, length));
+          // Only saves time: what it cannot do, the first store to the page does.
+          mapping_->PopulateWrite(offset, length).IgnoreError();
+          return absl::OkStatus();
+        }));
+    prepared_ = window_end;
+  }
+  return absl::OkStatus();
+}
+
+void LogWriter::Store(uint64_t position, std::span<const uint8_t> bytes) {
+  ForEachPart(position, bytes.size(), [&](uint64_t offset, uint64_t length, uint64_t done) {
+    std::memcpy(mapping_->write_base() + offset, bytes.data() + done, length);
+    return absl::OkStatus();
+  }).IgnoreError();
+}
+
+absl::Status LogWriter::WriteBlocks(uint64_t position, std::span<const uint8_t> blocks) {
+  return ForEachPart(position, blocks.size(), [&](uint64_t offset, uint64_t length, uint64_t done) {
+    return direct_->WriteAt(offset, blocks.subspan(done, length));
+  });
+}
+
+absl::Status LogWriter::SyncMapped(uint64_t begin, uint64_t end) {
+  return ForEachPart(begin, end - begin, [&](uint64_t offset, uint64_t length, uint64_t) {
+    return mapping_->Sync(offset, length);
+  });
+}
+
+absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Version version,
+                                                            std::span<uint8_t> record,
+                                                            bool flush_follows, bool at_block) {
+  ESPALIER_RETURN_IF_ERROR(error_);
+  if (record.size() - sizeof(RecordHeader) > kMaxPayloadBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path(), ": a record of ", record.size(), " bytes"));
+  }
+  const bool collecting = blocks_begin_ != blocks_end_;
+  const bool mapped_waits = mapped_begin_ != mapped_end_;
+  const bool direct = collecting || (flush_follows && !mapped_waits && direct_.has_value());
+  LogPlace place = tail_;
+  // A direct write is of whole blocks, and not into one that has something in the page cache.
+  if (begin_block_ || at_block || (direct && !collecting)) {
+    place.position = LogPosition(RoundUp(place.position.value, kBlockBytes));
+  }
+  const uint64_t begin = place.position.value;
+  const uint64_t end = begin + RoundUp(record.size(), kRecordAlignment);
+  const uint64_t limit = needed_from_ / kBlockBytes * kBlockBytes + ring_bytes_ -
+                         (kind == RecordKind::kTransaction ? reserved_bytes() : 0);
+  if (RoundUp(end, kBlockBytes) > limit) {
+    return absl::ResourceExhaustedError(absl::StrCat(path(), ": the log is full"));
+  }
+  const uint64_t ahead = kind == RecordKind::kTransaction ? kAheadBytes : 0;
+  ESPALIER_RETURN_IF_ERROR(direct ? PrepareDirect(RoundUp(end, kBlockBytes) + ahead)
+                                  : Grow(RoundUp(end, kBlockBytes) + ahead));
+  if (!direct) ESPALIER_RETURN_IF_ERROR(PrepareMapped(end));
+
+  RecordHeader header{};
+  header.sequence = place.sequence;
+  header.version = version.value;
+  header.payload_bytes = static_cast<uint32_t>(record.size() - sizeof(header));
+  header.kind = static_cast<uint8_t>(kind);
+  std::memcpy(record.data(), &header, sizeof(header));
+  header.checksum = RecordChecksum(record, place);
+  StoreLE64(record.data(), header.checksum);
+
+  if (direct) {
+    if (!collecting) blocks_begin_ = blocks_end_ = begin;
+    const uint64_t used = blocks_end_ - blocks_begin_;
+    const uint64_t needed = RoundUp(end, kBlockBytes) - blocks_begin_;
+    blocks_.Reserve(used, needed);
+    uint8_t* const blocks = blocks_.bytes.get();
+    std::memset(blocks + used, 0, begin - blocks_begin_ - used);
+    std::memcpy(blocks + (begin - blocks_begin_), record.data(), record.size());
+    const uint64_t written = begin - blocks_begin_ + record.size();
+    std::memset(blocks + written, 0, needed - written);
+    blocks_end_ = end;
+    prepared_ = RoundUp(end, kBlockBytes);
+  } else {
+    Store(begin, record);
+    if (!mapped_waits) mapped_begin_ = begin;
+    mapped_end_ = end;
+  }
+  tail_.position = LogPosition(end);
+  tail_.chain_value = header.checksum;
+  tail_.sequence = header.sequence + 1;
+  tail_version_ = version;
+  begin_block_ = false;
+  return Appended{place, LogPosition(end), !direct};
+}
+
+absl::StatusOr<LogWriter::Appended> LogWriter::Append(RecordKind kind, Version version,
+                                                      std::span<uint8_t> record,
+                                                      bool flush_follows) {
+  MutexLock lock(&mutex_);
+  return AppendLocked(kind, version, record, flush_follows, /*at_block=*/false);
+}
+
+absl::StatusOr<LogWriter::Appended> LogWriter::AppendCheckpoint(Version version) {
+  std::array<uint8_t, sizeof(RecordHeader)> record{};
+  MutexLock lock(&mutex_);
+  return AppendLocked(RecordKind::kCheckpoint, version, record, /*flush_follows=*/true,
+                      /*at_block=*/true);
+}
+
+absl::StatusOr<LogWriter::Appended> LogWriter::AppendGeneration(Version version) {
+  std::array<uint8_t, sizeof(RecordHeader) + sizeof(uint64_t)> record{};
+  const uint64_t generation = NewNonce();
+  StoreLE64(record.data() + sizeof(RecordHeader), generation);
+  MutexLock lock(&mutex_);
+  ESPALIER_ASSIGN_OR_RETURN(const Appended appended,
+                            AppendLocked(RecordKind::kGeneration, version, record,
+                                         /*flush_follows=*/true, /*at_block=*/true));
+  tail_.generation = generation;
+  return appended;
+}
+
+absl::Status LogWriter::Flush(LogPosition end) {
+  MutexLock lock(&mutex_);
+  while (true) {
+    if (durable_ >= end.value) return absl::OkStatus();
+    ESPALIER_RETURN_IF_ERROR(error_);
+    if (!flushing_) break;
+    flushed_.Wait(&mutex_);
+  }
+  flushing_ = true;
+  const uint64_t target = tail_.position.value;
+  const Version version = tail_version_;
+  const uint64_t mapped_begin = std::exchange(mapped_begin_, mapped_end_);
+  const uint64_t mapped_end = mapped_end_;
+  const uint64_t blocks_begin = std::exchange(blocks_begin_, blocks_end_);
+  const uint64_t blocks_bytes = RoundUp(blocks_end_ - blocks_begin, kBlockBytes);
+  std::swap(blocks_, spare_);
+  begin_block_ = true;
+
+  mutex_.Unlock();
+  absl::Status status;
+  if (mapped_begin != mapped_end) status = SyncMapped(mapped_begin, mapped_end);
+  if (status.ok() && blocks_bytes > 0) {
+    status = WriteBlocks(blocks_begin, {spare_.bytes.get(), blocks_bytes});
+  }
+  if (status.ok()) on_durable_(version);
+  mutex_.Lock();
+
+  flushing_ = false;
+  ++flushes_;
+  if (status.ok()) {
+    durable_ = target;
+  } else {
+    error_ = status;
+  }
+  flushed_.NotifyAll();
+  return status;
+}
+
+LogPosition LogWriter::end() const {
+  MutexLock lock(&mutex_);
+  return tail_.position;
+}
+
+void LogWriter::Recycle(LogPosition position) {
+  MutexLock lock(&mutex_);
+  needed_from_ = std::max(needed_from_, position.value);
+}
+
+uint64_t LogWriter::used_bytes() const {
+  MutexLock lock(&mutex_);
+  return tail_.position.value - needed_from_;
+}
+
+bool LogWriter::HasRoom() const {
+  return used_bytes() + max_payload_bytes() + reserved_bytes() + 2 * kBlockBytes <= ring_bytes_;
+}
+
+Version LogWriter::version() const {
+  MutexLock lock(&mutex_);
+  return tail_version_;
+}
+
+uint64_t LogWriter::flushes() const {
+  MutexLock lock(&mutex_);
+  return flushes_;
+}
+
+}  // namespace espalier::log

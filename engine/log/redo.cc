@@ -1,0 +1,164 @@
+#include "engine/log/redo.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+namespace espalier::log {
+namespace {
+
+constexpr size_t kMaxVarintBytes = 10;
+
+uint8_t* StoreVarint(uint8_t* to, uint64_t value) {
+  while (value >= 0x80) {
+    *to++ = static_cast<uint8_t>(value | 0x80);
+    value >>= 7;
+  }
+  *to++ = static_cast<uint8_t>(value);
+  return to;
+}
+
+uint8_t* StoreBytes(uint8_t* to, const void* bytes, size_t size) {
+  if (size > 0) std::memcpy(to, bytes, size);
+  return to + size;
+}
+
+uint8_t* StoreString(uint8_t* to, std::string_view string) {
+  return StoreBytes(StoreVarint(to, string.size()), string.data(), string.size());
+}
+
+}  // namespace
+
+void RedoBuffer::Clear() {
+  size_ = sizeof(RecordHeader);
+  keyspace_ = 0;
+}
+
+uint8_t* RedoBuffer::Grow(size_t bytes) {
+  if (size_ + bytes > bytes_.size()) bytes_.resize(std::max(2 * bytes_.size(), size_ + bytes));
+  return bytes_.data() + size_;
+}
+
+uint8_t* RedoBuffer::Begin(uint64_t keyspace, RedoKind kind, size_t argument_bytes) {
+  uint8_t* to = Grow(2 + 3 * kMaxVarintBytes + argument_bytes);
+  if (keyspace != keyspace_) {
+    keyspace_ = keyspace;
+    *to++ = static_cast<uint8_t>(RedoKind::kInKeyspace);
+    to = StoreVarint(to, keyspace);
+  }
+  *to++ = static_cast<uint8_t>(kind);
+  return to;
+}
+
+void RedoBuffer::Put(uint64_t keyspace, std::string_view key, std::string_view value) {
+  uint8_t* to = Begin(keyspace, RedoKind::kPut, key.size() + value.size());
+  to = StoreString(StoreString(to, key), value);
+  size_ = static_cast<size_t>(to - bytes_.data());
+}
+
+void RedoBuffer::PutLarge(uint64_t keyspace, std::string_view key,
+                          std::span<const uint8_t> reference) {
+  uint8_t* to = Begin(keyspace, RedoKind::kPutLarge, key.size() + reference.size());
+  to = StoreBytes(StoreString(to, key), reference.data(), reference.size());
+  size_ = static_cast<size_t>(to - bytes_.data());
+}
+
+void RedoBuffer::Delete(uint64_t keyspace, std::string_view key) {
+  uint8_t* to = Begin(keyspace, RedoKind::kDelete, key.size());
+  to = StoreString(to, key);
+  size_ = static_cast<size_t>(to - bytes_.data());
+}
+
+void RedoBuffer::DeleteRange(uint64_t keyspace, std::string_view begin,
+                             std::optional<std::string_view> end) {
+  const size_t argument_bytes = begin.size() + (end.has_value() ? end->size() : 0);
+  uint8_t* to = Begin(keyspace, end.has_value() ? RedoKind::kDeleteRange : RedoKind::kDeleteFrom,
+                      argument_bytes);
+  to = StoreString(to, begin);
+  if (end.has_value()) to = StoreString(to, *end);
+  size_ = static_cast<size_t>(to - bytes_.data());
+}
+
+void RedoBuffer::Create(uint64_t keyspace, uint32_t compress_from, std::string_view name) {
+  uint8_t* to = Begin(keyspace_, RedoKind::kCreate, name.size());
+  to = StoreString(StoreVarint(StoreVarint(to, keyspace), compress_from), name);
+  size_ = static_cast<size_t>(to - bytes_.data());
+}
+
+void RedoBuffer::Drop(uint64_t keyspace) {
+  uint8_t* const to = Begin(keyspace, RedoKind::kDrop, 0);
+  size_ = static_cast<size_t>(to - bytes_.data());
+}
+
+void RedoBuffer::Rename(uint64_t keyspace, std::string_view name) {
+  uint8_t* to = Begin(keyspace, RedoKind::kRename, name.size());
+  to = StoreString(to, name);
+  size_ = static_cast<size_t>(to - bytes_.data());
+}
+
+std::optional<uint64_t> RedoReader::Varint() {
+  uint64_t value = 0;
+  for (uint32_t shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
+    const uint8_t byte = rest_.front();
+    rest_ = rest_.subspan(1);
+    value |= uint64_t{byte & 0x7fu} << shift;
+    if ((byte & 0x80) == 0) return value;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string_view> RedoReader::Bytes(uint64_t length) {
+  if (length > rest_.size()) return std::nullopt;
+  const std::string_view bytes(reinterpret_cast<const char*>(rest_.data()), length);
+  rest_ = rest_.subspan(length);
+  return bytes;
+}
+
+std::optional<std::string_view> RedoReader::String() {
+  const std::optional<uint64_t> length = Varint();
+  return length.has_value() ? Bytes(*length) : std::nullopt;
+}
+
+std::optional<RedoReader::Operation> RedoReader::ReadArguments(RedoKind kind) {
+  Operation operation{.kind = kind, .keyspace = keyspace_, .key = {}, .value = {}};
+  if (kind == RedoKind::kDrop) return operation;
+  if (kind == RedoKind::kCreate) {
+    const std::optional<uint64_t> id = Varint();
+    const std::optional<uint64_t> compress_from = Varint();
+    if (!id.has_value() || !compress_from.has_value() ||
+        *compress_from > std::numeric_limits<uint32_t>::max()) {
+      return std::nullopt;
+    }
+    operation.keyspace = *id;
+    operation.compress_from = static_cast<uint32_t>(*compress_from);
+  }
+  const std::optional<std::string_view> first = String();
+  if (!first.has_value()) return std::nullopt;
+  operation.key = *first;
+  std::optional<std::string_view> second = "";
+  if (kind == RedoKind::kPut || kind == RedoKind::kDeleteRange) second = String();
+  if (kind == RedoKind::kPutLarge) second = Bytes(kLargeRefBytes);
+  if (!second.has_value()) return std::nullopt;
+  operation.value = *second;
+  return operation;
+}
+
+std::optional<RedoReader::Operation> RedoReader::Next() {
+  while (!rest_.empty() && !malformed_) {
+    const auto kind = static_cast<RedoKind>(rest_.front());
+    rest_ = rest_.subspan(1);
+    if (kind == RedoKind::kInKeyspace) {
+      const std::optional<uint64_t> id = Varint();
+      malformed_ = !id.has_value();
+      keyspace_ = id.value_or(0);
+      continue;
+    }
+    std::optional<Operation> operation;
+    if (kind >= RedoKind::kPut && kind <= RedoKind::kRename) operation = ReadArguments(kind);
+    malformed_ = !operation.has_value();
+    return operation;
+  }
+  return std::nullopt;
+}
+
+}  // namespace espalier::log

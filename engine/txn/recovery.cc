@@ -1,0 +1,196 @@
+// What was committed after the last checkpoint comes back from the log.
+//
+// The slot says where in the log its version stands. From there on the records are replayed, up to
+// the first that does not continue the chain. Nothing of this changes what the slot refers to, so
+// that it can be interrupted anywhere and begun again.
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+#include "engine/log/log_reader.h"
+#include "engine/log/redo.h"
+#include "engine/txn/engine.h"
+#include "engine/txn/write_state.h"
+
+namespace espalier::txn {
+namespace {
+
+// Replayed in one transaction, so that its pages are changed in place, but not without end.
+constexpr uint64_t kOperationsPerTransaction = uint64_t{1} << 20;
+constexpr uint64_t kOperationsPerProgress = uint64_t{1} << 14;
+
+struct OpenedLog {
+  os::File file;
+  log::Header header;
+};
+
+// kDataLoss unless it is there and belongs to the database.
+absl::StatusOr<OpenedLog> OpenLog(const std::string& path, const Uuid& uuid, os::OpenMode mode) {
+  absl::StatusOr<os::File> file = os::File::Open(path, mode);
+  if (absl::IsNotFound(file.status())) {
+    return absl::DataLossError(absl::StrCat(
+        path, ": missing; the database was not closed and cannot be opened without its log"));
+  }
+  ESPALIER_RETURN_IF_ERROR(file.status());
+  ESPALIER_ASSIGN_OR_RETURN(const std::optional<log::Header> header, log::ReadHeader(*file));
+  if (!header.has_value()) {
+    return absl::DataLossError(absl::StrCat(path, ": damaged, or not a log"));
+  }
+  if (header->uuid != uuid) {
+    return absl::DataLossError(absl::StrCat(path, ": the log of another database"));
+  }
+  return OpenedLog{*std::move(file), *header};
+}
+
+}  // namespace
+
+absl::Status Engine::CheckNothingFollows(const page::CheckpointSlot& slot) const {
+  if (log_path_.empty()) return absl::OkStatus();
+  const absl::StatusOr<OpenedLog> opened =
+      OpenLog(log_path_, superblock_.uuid, os::OpenMode::kReadOnly);
+  if (!opened.ok()) return absl::OkStatus();  // no log of ours: so it should be
+  log::LogReader reader(
+      &opened->file, opened->header.ring_bytes,
+      {.position = LogPosition(0), .generation = opened->header.generation, .sequence = 1});
+  while (true) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::optional<log::LogReader::Record> record, reader.Next());
+    if (!record.has_value()) return absl::OkStatus();
+    if (record->kind == log::RecordKind::kTransaction && record->version > slot.version) {
+      return absl::DataLossError(
+          absl::StrCat(path(), ": the newest checkpoint slot is damaged; the log goes on from it"));
+    }
+  }
+}
+
+absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
+  const os::OpenMode mode = options_.read_only ? os::OpenMode::kReadOnly : os::OpenMode::kReadWrite;
+  ESPALIER_ASSIGN_OR_RETURN(OpenedLog opened, OpenLog(log_path_, superblock_.uuid, mode));
+  const uint64_t ring_bytes = opened.header.ring_bytes;
+  const log::LogPlace start = {.position = LogPosition(slot.log_position),
+                               .generation = slot.log_generation,
+                               .chain_value = slot.log_chain_value};
+  log::LogReader reader(&opened.file, ring_bytes, start);
+  ESPALIER_ASSIGN_OR_RETURN(std::optional<log::LogReader::Record> record, reader.Next());
+  if (!record.has_value() || record->kind != log::RecordKind::kCheckpoint ||
+      record->position != start.position || record->version != slot.version) {
+    return absl::DataLossError(absl::StrCat(log_path_, ": does not connect to checkpoint ",
+                                            slot.sequence, " of ", path()));
+  }
+  Version newest = slot.version;
+  uint64_t transactions = 0;
+  while (record.has_value()) {
+    newest = std::max(newest, record->version);
+    transactions += record->kind == log::RecordKind::kTransaction ? 1 : 0;
+    ESPALIER_ASSIGN_OR_RETURN(record, reader.Next());
+  }
+  first_new_version_ = Version(newest.value + kLostVersions);
+  const log::LogPlace end = reader.place();
+  if (options_.read_only) return Replay(opened.file, ring_bytes, start, end.position);
+
+  ESPALIER_ASSIGN_OR_RETURN(
+      std::shared_ptr<log::LogWriter> log,
+      log::LogWriter::Continue(std::move(opened.file), ring_bytes, end, start.position,
+                               [this](Version version) { PublishUpTo(version); }));
+  SetLog(std::move(log));
+  // Before a page is handed out, the slot that must not refer to it is surely on the disk.
+  ESPALIER_RETURN_IF_ERROR(PrepareForWriting(/*logged=*/true));
+  ESPALIER_RETURN_IF_ERROR(Replay(log_->file(), ring_bytes, start, end.position));
+  ESPALIER_ASSIGN_OR_RETURN(const log::LogWriter::Appended generation,
+                            log_->AppendGeneration(applied().version));
+  ESPALIER_RETURN_IF_ERROR(log_->Flush(generation.end));
+  recovered_transactions_ = transactions;
+  if (transactions > 0) static_cast<void>(background_.Request());
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Replay(const os::File& log_file, uint64_t ring_bytes,
+                            const log::LogPlace& start, LogPosition end) {
+  const uint64_t total = end.value - start.position.value;
+  log::LogReader reader(&log_file, ring_bytes, start);
+  std::shared_ptr<WriteState> transaction;
+  uint64_t operations = 0;
+  while (reader.place().position < end) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::optional<log::LogReader::Record> record, reader.Next());
+    if (!record.has_value()) {
+      return absl::DataLossError(absl::StrCat(log_path_, ": changed while it was read"));
+    }
+    if (record->kind != log::RecordKind::kTransaction) continue;
+    log::RedoReader redo(record->payload);
+    while (const std::optional<log::RedoReader::Operation> operation = redo.Next()) {
+      if (transaction == nullptr) {
+        gate_.Enter();
+        transaction = MakeWriteState(Durability::kCheckpoint);
+      }
+      if (absl::Status status = transaction->Replay(*operation); !status.ok()) {
+        if (absl::IsResourceExhausted(status)) return status;
+        return absl::DataLossError(absl::StrCat(log_path_, ": the record at ",
+                                                record->position.value,
+                                                " cannot be replayed: ", status.message()));
+      }
+      if (++operations % kOperationsPerProgress == 0 && options_.recovery_progress &&
+          !options_.recovery_progress(reader.place().position.value - start.position.value,
+                                      total)) {
+        return absl::CancelledError("the recovery was cancelled");
+      }
+    }
+    if (redo.malformed()) {
+      return absl::DataLossError(
+          absl::StrCat(log_path_, ": the record at ", record->position.value, " is malformed"));
+    }
+    if (operations >= kOperationsPerTransaction) {
+      ESPALIER_RETURN_IF_ERROR(transaction->CommitReplay());
+      transaction = nullptr;
+      operations = 0;
+    }
+  }
+  if (transaction != nullptr) ESPALIER_RETURN_IF_ERROR(transaction->CommitReplay());
+  if (options_.recovery_progress) options_.recovery_progress(total, total);
+  return absl::OkStatus();
+}
+
+absl::Status WriteState::CommitReplay() {
+  same_content_ = true;
+  changed_ = true;
+  return Commit().status();
+}
+
+absl::Status WriteState::Replay(const log::RedoReader::Operation& operation) {
+  using log::RedoKind;
+  if (operation.kind == RedoKind::kCreate) {
+    ESPALIER_ASSIGN_OR_RETURN(const bool taken, HasKeyspace(operation.keyspace));
+    if (taken) return absl::AlreadyExistsError("a keyspace is created twice");
+    // Ids are numbers of dropped trees, too, and of those there may be others now.
+    const uint64_t next_id = std::exchange(next_id_, operation.keyspace);
+    const absl::Status status = CreateKeyspace(operation.key, operation.compress_from).status();
+    next_id_ = std::max(next_id, operation.keyspace + 1);
+    return status;
+  }
+  ESPALIER_ASSIGN_OR_RETURN(KeyspaceState* const keyspace, FindKeyspace(operation.keyspace));
+  switch (operation.kind) {
+    case RedoKind::kPut:
+      ESPALIER_RETURN_IF_ERROR(CheckKey(operation.key));
+      return Put(*keyspace, operation.key, operation.value, PutMode::kReplace).status();
+    case RedoKind::kDelete:
+      ESPALIER_RETURN_IF_ERROR(CheckKey(operation.key));
+      return Delete(*keyspace, operation.key).status();
+    case RedoKind::kDeleteRange:
+      return DeleteRange(*keyspace, operation.key, operation.value).status();
+    case RedoKind::kDeleteFrom:
+      return DeleteRange(*keyspace, operation.key, std::nullopt).status();
+    case RedoKind::kDrop:
+      return DropKeyspace(*keyspace);
+    case RedoKind::kRename:
+      return RenameKeyspace(*keyspace, operation.key);
+    case RedoKind::kPutLarge:
+    case RedoKind::kCreate:
+    case RedoKind::kInKeyspace:
+      break;
+  }
+  return absl::InvalidArgumentError("an operation of an unknown kind");
+}
+
+}  // namespace espalier::txn
