@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/base/status_macros.h"
+#include "engine/log/redo.h"
 #include "engine/page/leaf.h"
 #include "engine/txn/copy.h"
 #include "engine/txn/engine.h"
@@ -88,14 +89,16 @@ absl::StatusOr<ReadTransaction> Database::BeginRead() {
   return ReadTransaction(std::move(state));
 }
 
+txn::Durability Database::DurabilityOf(const WriteOptions& options) const {
+  return options.durability.has_value() ? ToEngineDurability(*options.durability)
+                                        : engine_->options().durability;
+}
+
 absl::StatusOr<WriteTransaction> Database::BeginWriteUntil(
     std::optional<std::chrono::steady_clock::time_point> deadline, const WriteOptions& options) {
   ESPALIER_RETURN_IF_ERROR(CheckHandle());
-  const txn::Durability durability = options.durability.has_value()
-                                         ? ToEngineDurability(*options.durability)
-                                         : engine_->options().durability;
   ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<txn::WriteState> state,
-                            engine_->BeginWrite(deadline, durability));
+                            engine_->BeginWrite(deadline, DurabilityOf(options)));
   return WriteTransaction(std::move(state));
 }
 
@@ -106,6 +109,28 @@ absl::StatusOr<WriteTransaction> Database::BeginWrite(const WriteOptions& option
 absl::StatusOr<WriteTransaction> Database::TryBeginWrite(
     std::chrono::steady_clock::time_point deadline, const WriteOptions& options) {
   return BeginWriteUntil(deadline, options);
+}
+
+absl::StatusOr<CommitToken> Database::Write(const WriteBatch& batch, const WriteOptions& options) {
+  ESPALIER_RETURN_IF_ERROR(CheckHandle());
+  ESPALIER_RETURN_IF_ERROR(batch.status_);
+  if (batch.database_ != 0 && batch.database_ != engine_->instance()) {
+    return absl::InvalidArgumentError("the batch is for another database");
+  }
+  std::span<const uint8_t> operations;
+  if (!batch.empty()) {
+    operations = batch.operations_->record().subspan(sizeof(log::RecordHeader));
+  }
+  ESPALIER_ASSIGN_OR_RETURN(const Version version,
+                            engine_->Write(operations, DurabilityOf(options)));
+  return CommitToken{version.value};
+}
+
+absl::StatusOr<CommitToken> Database::Update(
+    const std::function<absl::Status(WriteTransaction&)>& function, const WriteOptions& options) {
+  ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, BeginWrite(options));
+  ESPALIER_RETURN_IF_ERROR(function(txn));
+  return txn.Commit();
 }
 
 absl::Status Database::WaitDurable(const CommitToken& token) {
@@ -125,9 +150,9 @@ absl::StatusOr<std::string> Database::Get(const Keyspace& keyspace, std::string_
 
 absl::StatusOr<CommitToken> Database::Put(const Keyspace& keyspace, std::string_view key,
                                           std::string_view value) {
-  ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, BeginWrite());
-  ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, key, value));
-  return txn.Commit();
+  WriteBatch batch;
+  batch.Put(keyspace, key, value);
+  return Write(batch);
 }
 
 absl::StatusOr<bool> Database::Delete(const Keyspace& keyspace, std::string_view key) {

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,12 +25,14 @@
 #include "espalier/progress.h"
 #include "espalier/stats.h"
 #include "espalier/transaction.h"
+#include "espalier/write_batch.h"
 
 namespace espalier {
 
 namespace txn {
 class Engine;
-}
+enum class Durability;
+}  // namespace txn
 
 struct CompactResult {
   uint64_t file_bytes_before = 0;
@@ -76,6 +79,17 @@ class ESPALIER_EXPORT Database {
   // Waits until `deadline` at most, then kDeadlineExceeded.
   absl::StatusOr<WriteTransaction> TryBeginWrite(std::chrono::steady_clock::time_point deadline,
                                                  const WriteOptions& options = {});
+
+  // Commits a batch: all of its changes or none. Batches that wait at the same time, from other
+  // threads, are applied together by one of them, as one version with one flush; one that fails
+  // leaves the others untouched. kInvalidArgument for a bad key or a handle of another database,
+  // kNotFound for a keyspace that is not there.
+  absl::StatusOr<CommitToken> Write(const WriteBatch& batch, const WriteOptions& options = {});
+
+  // Runs `function` in a write transaction, on the calling thread, and commits it if it returns OK;
+  // else drops it and returns that status.
+  absl::StatusOr<CommitToken> Update(const std::function<absl::Status(WriteTransaction&)>& function,
+                                     const WriteOptions& options = {});
 
   // Returns once the commit that gave the token is durable: at once for kSync, after a flush of the
   // log (shared with others) for kAsync, after a checkpoint for kCheckpoint.
@@ -125,6 +139,7 @@ class ESPALIER_EXPORT Database {
   explicit Database(txn::Engine* engine) : engine_(engine) {}
   // OK if there is an engine behind the handle, which is not so after a move.
   absl::Status CheckHandle() const;
+  txn::Durability DurabilityOf(const WriteOptions& options) const;
   absl::StatusOr<WriteTransaction> BeginWriteUntil(
       std::optional<std::chrono::steady_clock::time_point> deadline, const WriteOptions& options);
   txn::Engine* engine_;

@@ -24,6 +24,7 @@ class Keyspace {
  private:
   friend class Database;
   friend class Transaction;
+  friend class WriteBatch;
   friend class WriteTransaction;
   Keyspace(uint64_t database, uint64_t id) : database_(database), id_(id) {}
 

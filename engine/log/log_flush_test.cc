@@ -30,7 +30,7 @@ class LogFlushTest : public ::testing::TestWithParam<Way> {
  protected:
   std::unique_ptr<LogWriter> Create(uint64_t ring_bytes, LogWriter::DurableFunction on_durable) {
     const WayGuard guard(GetParam());
-    auto log = LogWriter::Create(path_, kUuid, ring_bytes, std::move(on_durable));
+    auto log = LogWriter::Create(path_, kUuid, ring_bytes, {std::move(on_durable)});
     EXPECT_THAT(log, IsOk());
     return *std::move(log);
   }

@@ -132,7 +132,7 @@ class TestLog {
   // A checkpoint comes first: it is where a reader begins.
   TestLog(const std::string& path, Way way, uint64_t ring_bytes = kRingBytes) : way_(way) {
     const WayGuard guard(way);
-    auto created = LogWriter::Create(path, kUuid, ring_bytes, [](Version) {});
+    auto created = LogWriter::Create(path, kUuid, ring_bytes, {[](Version) {}});
     EXPECT_THAT(created, IsOk());
     writer_ = *std::move(created);
     EXPECT_TRUE(AppendCheckpoint());
@@ -216,7 +216,7 @@ class TestLog {
     const Found found = ReadLog(*file, ring_bytes, start_);
     const WayGuard guard(way_);
     auto continued = LogWriter::Continue(*std::move(file), ring_bytes, found.end, start_.position,
-                                         [](Version) {});
+                                         {[](Version) {}});
     ASSERT_THAT(continued, IsOk());
     writer_ = *std::move(continued);
     flushed_ = writer_->end().value;

@@ -59,7 +59,7 @@ TEST_P(LogRecoveryTest, ContinueAfterAFileThatEndsWithinABlock) {
     const WayGuard guard(GetParam());
     ESPALIER_ASSERT_OK_AND_ASSIGN(const auto writer,
                                   LogWriter::Continue(std::move(file), kRingBytes, found.end,
-                                                      log.start().position, [](Version) {}));
+                                                      log.start().position, {[](Version) {}}));
     const Logged next{RecordKind::kTransaction, Version(3), Bytes(100, 3)};
     ESPALIER_ASSERT_OK_AND_ASSIGN(const auto appended, AppendTo(*writer, next, flush_follows));
     EXPECT_THAT(writer->Flush(appended.end), IsOk());
@@ -82,7 +82,7 @@ class DamagedLogTest : public LogRecoveryTest {
   void WriteLog(Way way) {
     const WayGuard guard(way);
     ESPALIER_ASSERT_OK_AND_ASSIGN(const auto log,
-                                  LogWriter::Create(path_, kUuid, kRingBytes, [](Version) {}));
+                                  LogWriter::Create(path_, kUuid, kRingBytes, {[](Version) {}}));
     for (uint64_t i = 0; i < 5; ++i) {
       ESPALIER_ASSERT_OK_AND_ASSIGN(const auto appended, AppendTo(*log, Record(i), true));
       EXPECT_EQ(appended.before.position.value, i * kBlockBytes);
@@ -100,7 +100,7 @@ class DamagedLogTest : public LogRecoveryTest {
     os::File file = os::File::Open(path_, os::OpenMode::kReadWrite).value();
     const WayGuard guard(GetParam());
     const LogPlace end = ReadLog(file, kRingBytes, start_).end;
-    return LogWriter::Continue(std::move(file), kRingBytes, end, start_.position, [](Version) {})
+    return LogWriter::Continue(std::move(file), kRingBytes, end, start_.position, {[](Version) {}})
         .value();
   }
 

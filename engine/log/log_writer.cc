@@ -41,10 +41,10 @@ void LogWriter::Blocks::Reserve(uint64_t used, uint64_t needed) {
 }
 
 LogWriter::LogWriter(os::File file, uint64_t ring_bytes, const LogPlace& place,
-                     LogPosition needed_from, DurableFunction on_durable)
+                     LogPosition needed_from, Callbacks callbacks)
     : file_(std::move(file)),
       ring_bytes_(ring_bytes),
-      on_durable_(std::move(on_durable)),
+      callbacks_(std::move(callbacks)),
       tail_(place),
       needed_from_(needed_from.value),
       durable_(place.position.value) {
@@ -63,7 +63,7 @@ absl::Status LogWriter::Map() {
 
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Create(const std::string& path,
                                                              const Uuid& uuid, uint64_t ring_bytes,
-                                                             DurableFunction on_durable) {
+                                                             Callbacks callbacks) {
   ring_bytes = std::max(RoundUp(ring_bytes, kBlockBytes), kMinRingBytes);
   // Under another name until it is whole (as INV-14 has it for the database).
   ESPALIER_ASSIGN_OR_RETURN(os::File file, os::CreateTemporaryBeside(path));
@@ -74,7 +74,7 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Create(const std::string& 
   place.generation = NewNonce();
   place.sequence = 1;
   while (true) {
-    log.reset(new LogWriter(std::move(file), ring_bytes, place, place.position, on_durable));
+    log.reset(new LogWriter(std::move(file), ring_bytes, place, place.position, callbacks));
     const absl::Status mapped = log->Map();
     if (mapped.ok()) break;
     if (!absl::IsResourceExhausted(mapped) || ring_bytes / 2 < kMinRingBytes) return mapped;
@@ -102,12 +102,12 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Create(const std::string& 
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Continue(os::File file, uint64_t ring_bytes,
                                                                const LogPlace& place,
                                                                LogPosition needed_from,
-                                                               DurableFunction on_durable) {
+                                                               Callbacks callbacks) {
   // What was read may have been only cached.
   ESPALIER_RETURN_IF_ERROR(file.SyncAll());
   ESPALIER_ASSIGN_OR_RETURN(const uint64_t file_bytes, file.Size());
   std::unique_ptr<LogWriter> log(
-      new LogWriter(std::move(file), ring_bytes, place, needed_from, std::move(on_durable)));
+      new LogWriter(std::move(file), ring_bytes, place, needed_from, std::move(callbacks)));
   ESPALIER_RETURN_IF_ERROR(log->Map());
   MutexLock lock(&log->mutex_);
   log->written_bytes_ = std::min(
@@ -301,12 +301,12 @@ absl::Status LogWriter::Flush(LogPosition end) {
   begin_block_ = true;
 
   mutex_.Unlock();
-  absl::Status status;
-  if (mapped_begin != mapped_end) status = SyncMapped(mapped_begin, mapped_end);
+  absl::Status status = callbacks_.before_flush();
+  if (status.ok() && mapped_begin != mapped_end) status = SyncMapped(mapped_begin, mapped_end);
   if (status.ok() && blocks_bytes > 0) {
     status = WriteBlocks(blocks_begin, {spare_.bytes.get(), blocks_bytes});
   }
-  if (status.ok()) on_durable_(version);
+  if (status.ok()) callbacks_.on_durable(version);
   mutex_.Lock();
 
   flushing_ = false;

@@ -39,18 +39,26 @@ class LogWriter {
   // returns because of it, with the version of the newest record that is durable now.
   using DurableFunction = std::function<void(Version version)>;
 
+  // Called before each flush: makes durable what the records refer to.
+  using BeforeFlushFunction = std::function<absl::Status()>;
+
+  struct Callbacks {
+    DurableFunction on_durable;
+    BeforeFlushFunction before_flush = [] { return absl::OkStatus(); };
+  };
+
   // A log of `ring_bytes`, half of that and so on where the process may not have the addresses, in
   // the place of whatever file there is at `path`; it and its name are durable. kResourceExhausted
   // when the disk is full.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Create(const std::string& path,
                                                            const Uuid& uuid, uint64_t ring_bytes,
-                                                           DurableFunction on_durable);
+                                                           Callbacks callbacks);
   // Goes on behind the last record of a log. What is already in the file is made durable. Nothing
   // from `needed_from` on is overwritten.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Continue(os::File file, uint64_t ring_bytes,
                                                              const LogPlace& place,
                                                              LogPosition needed_from,
-                                                             DurableFunction on_durable);
+                                                             Callbacks callbacks);
 
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
@@ -108,7 +116,7 @@ class LogWriter {
   };
 
   LogWriter(os::File file, uint64_t ring_bytes, const LogPlace& place, LogPosition needed_from,
-            DurableFunction on_durable);
+            Callbacks callbacks);
   absl::Status Map();
 
   absl::StatusOr<Appended> AppendLocked(RecordKind kind, Version version, std::span<uint8_t> record,
@@ -129,7 +137,7 @@ class LogWriter {
   std::optional<os::File> direct_;  // where the file system can
   const uint64_t ring_bytes_;
   std::unique_ptr<os::Mapping> mapping_;
-  const DurableFunction on_durable_;
+  const Callbacks callbacks_;
 
   mutable Mutex mutex_;
   CondVar flushed_;

@@ -44,7 +44,7 @@ uint64_t RecordSeed(uint64_t generation, uint64_t chain_value) {
 TEST_P(LogWriterTest, RecordsByteByByte) {
   const WayGuard guard(GetParam());
   ESPALIER_ASSERT_OK_AND_ASSIGN(const auto log,
-                                LogWriter::Create(path_, kUuid, kRingBytes, [](Version) {}));
+                                LogWriter::Create(path_, kUuid, kRingBytes, {[](Version) {}}));
   const Logged hello{RecordKind::kTransaction, Version(0x1234567890), {'h', 'e', 'l', 'l', 'o'}};
   ESPALIER_ASSERT_OK_AND_ASSIGN(const auto first, AppendTo(*log, hello, true));
   ESPALIER_ASSERT_OK_AND_ASSIGN(const auto second, log->AppendGeneration(Version(7)));
@@ -97,7 +97,7 @@ TEST_P(LogWriterTest, CreateTakesThePlaceOfWhatIsThere) {
 
 TEST_P(LogWriterTest, AFailedCreateLeavesNothing) {
   const os::FailingCalls calls(os::SystemCallKind::kWrite, ENOSPC);
-  EXPECT_THAT(LogWriter::Create(path_, kUuid, kRingBytes, [](Version) {}),
+  EXPECT_THAT(LogWriter::Create(path_, kUuid, kRingBytes, {[](Version) {}}),
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_TRUE(std::filesystem::is_empty(dir_.path()));
 }

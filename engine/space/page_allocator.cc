@@ -40,9 +40,9 @@ void PageAllocator::Begin(Version version) {
 void PageAllocator::Commit() {
   allocated_.clear();
   front_first_ = false;
-  for (const FreedRun& run : freed_) {
-    waiting_count_ += run.count;
-    undecided_.push_back({run, running_});
+  for (const Freed& freed : freed_) {
+    waiting_count_ += freed.run.count;
+    (freed.logged == LoggedRun::kYes ? logged_ : undecided_).push_back({freed.run, running_});
   }
   freed_.clear();
 }
@@ -50,6 +50,8 @@ void PageAllocator::Commit() {
 void PageAllocator::Rollback() {
   front_first_ = false;
   FlushRecent();
+  // First, since logged runs may have been allocated by the transaction itself.
+  for (const Freed& freed : freed_) MarkReachable(freed.run.first, freed.run.count, true);
   for (const PageRun& run : allocated_) {
     // Some of these were freed again by the transaction itself.
     for (uint64_t page = run.first; page < run.first + run.count; ++page) {
@@ -59,7 +61,6 @@ void PageAllocator::Rollback() {
       ++free_count_;
     }
   }
-  for (const FreedRun& run : freed_) MarkReachable(run.first, run.count, true);
   allocated_.clear();
   freed_.clear();
 }
@@ -231,13 +232,13 @@ absl::StatusOr<PageNumber> PageAllocator::AllocateRun(uint64_t count, Reserve re
   return PageNumber(*run);
 }
 
-void PageAllocator::FreeRun(PageNumber first, uint64_t count, Version birth) {
+void PageAllocator::FreeRun(PageNumber first, uint64_t count, Version birth, LoggedRun logged) {
   MarkReachable(first.value, count, false);
   const FreedRun run{first.value, count, birth};
-  if (birth == running_) {
+  if (birth == running_ && logged == LoggedRun::kNo) {
     MakeFree(run);
   } else {
-    freed_.push_back(run);
+    freed_.push_back({run, logged});
   }
 }
 
@@ -266,7 +267,15 @@ void PageAllocator::Place(const FreedRun& run, absl::Span<const Version> protect
   }
 }
 
-void PageAllocator::Reclaim(absl::Span<const Version> protected_versions) {
+void PageAllocator::Reclaim(absl::Span<const Version> protected_versions, Version durable) {
+  if (durable != durable_) {
+    durable_ = durable;
+    const auto still_logged =
+        std::partition(logged_.begin(), logged_.end(),
+                       [&](const Undecided& freed) { return freed.death > durable; });
+    undecided_.insert(undecided_.end(), still_logged, logged_.end());
+    logged_.erase(still_logged, logged_.end());
+  }
   for (const Undecided& freed : undecided_) {
     const auto death =
         std::lower_bound(protected_versions.begin(), protected_versions.end(), freed.death);
@@ -289,6 +298,29 @@ void PageAllocator::Reclaim(absl::Span<const Version> protected_versions) {
     for (const FreedRun& run : runs) Place(run, below);
     list = waiting_.lower_bound(gone);
   }
+}
+
+bool PageAllocator::Withhold(PageNumber first, uint64_t count) {
+  FlushRecent();
+  if (first.value < reserved_pages_ || count == 0 || first.value >= page_count_ ||
+      count > page_count_ - first.value || free_.CountRange(first.value, count) != count) {
+    return false;
+  }
+  free_.ClearRange(first.value, count);
+  without_blocks_.ClearRange(first.value, count);
+  free_count_ -= count;
+  return true;
+}
+
+void PageAllocator::GiveBackWithheld(PageNumber first, uint64_t count) {
+  free_.SetRange(first.value, count);
+  without_blocks_.SetRange(first.value, count);
+  free_count_ += count;
+}
+
+void PageAllocator::AdoptWithheld(PageNumber first, uint64_t count) {
+  MarkReachable(first.value, count, true);
+  allocated_.push_back({first.value, count});
 }
 
 std::vector<PageNumber> PageAllocator::TakeUnsealed() {
@@ -387,6 +419,9 @@ std::vector<std::pair<Version, uint64_t>> PageAllocator::WaitingPages() const {
     for (const FreedRun& run : runs) pages += run.count;
     result.emplace_back(version, pages);
   }
+  uint64_t logged_pages = 0;
+  for (const Undecided& freed : logged_) logged_pages += freed.run.count;
+  if (logged_pages > 0) result.emplace_back(durable_, logged_pages);
   return result;
 }
 
@@ -398,7 +433,9 @@ Bitmap PageAllocator::FreePages() const {
 
 Bitmap PageAllocator::WaitingPagesBitmap() const {
   Bitmap pages(page_count_);
-  for (const Undecided& freed : undecided_) pages.SetRange(freed.run.first, freed.run.count);
+  for (const auto* const list : {&undecided_, &logged_}) {
+    for (const Undecided& freed : *list) pages.SetRange(freed.run.first, freed.run.count);
+  }
   for (const auto& [version, runs] : waiting_) {
     for (const FreedRun& run : runs) pages.SetRange(run.first, run.count);
   }

@@ -73,13 +73,26 @@ class PageAllocator {
   // `count` consecutive pages.
   absl::StatusOr<PageNumber> AllocateRun(uint64_t count, Reserve reserve);
 
-  // Frees pages born at `birth`. Those of the running transaction are free at once.
+  // Whether the log may refer to pages, so that they must stay as they are until a checkpoint has
+  // made the version durable that freed them.
+  enum class LoggedRun { kNo, kYes };
+
+  // Frees pages born at `birth`. Those of the running transaction are free at once, unless they
+  // are a logged run.
   void Free(PageNumber page, Version birth) { FreeRun(page, 1, birth); }
-  void FreeRun(PageNumber first, uint64_t count, Version birth);
+  void FreeRun(PageNumber first, uint64_t count, Version birth, LoggedRun logged = LoggedRun::kNo);
 
   // Decides about what waits, now that just these versions (ascending) are protected besides the
-  // newest published one and all later ones. May be put off; what was freed then goes on waiting.
-  void Reclaim(absl::Span<const Version> protected_versions);
+  // newest published one and all later ones, and `durable` is that of the last checkpoint. May be
+  // put off; what was freed then goes on waiting.
+  void Reclaim(absl::Span<const Version> protected_versions, Version durable);
+
+  // --- Recovery ----------------------------------------------------------------------------------
+  // Keeps a run that the log refers to from being handed out. False if it is not all free.
+  bool Withhold(PageNumber first, uint64_t count);
+  void GiveBackWithheld(PageNumber first, uint64_t count);
+  // The running transaction takes a run that was withheld.
+  void AdoptWithheld(PageNumber first, uint64_t count);
 
   // --- Checkpoints -------------------------------------------------------------------------------
   // The nodes allocated since the last call that the newest version still reaches: not sealed yet.
@@ -134,6 +147,10 @@ class PageAllocator {
   void PreparePage(uint64_t page);
   void PrepareRun(uint64_t first, uint64_t count);
   absl::Status EnsureBlocks(uint64_t first, uint64_t count);
+  struct Freed {
+    FreedRun run;
+    LoggedRun logged;
+  };
   void MakeFree(const FreedRun& run);
   void MarkReachable(uint64_t first, uint64_t count, bool reachable);
   void RecordAllocation(uint64_t first, uint64_t count);
@@ -187,7 +204,7 @@ class PageAllocator {
   // The running transaction's.
   Version running_{0};
   std::vector<PageRun> allocated_;
-  std::vector<FreedRun> freed_;
+  std::vector<Freed> freed_;
 
   // Freed by committed transactions, before Reclaim().
   struct Undecided {
@@ -195,6 +212,9 @@ class PageAllocator {
     Version death;
   };
   std::vector<Undecided> undecided_;
+  // Logged runs that wait for a checkpoint before anything else; of the one that was the last.
+  std::vector<Undecided> logged_;
+  Version durable_{0};
   absl::btree_map<Version, std::vector<FreedRun>> waiting_;
 };
 

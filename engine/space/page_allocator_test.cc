@@ -52,15 +52,15 @@ TEST_F(PageAllocatorTest, FreedPagesWaitForTheYoungestVersionThatSeesThem) {
   allocator_.Commit();
   // Born at 2, freed by 9: 1 and 9 do not see it, 3 and 5 do.
   const std::vector<Version> four = {Version(1), Version(3), Version(5), Version(9)};
-  allocator_.Reclaim(four);
+  allocator_.Reclaim(four, Version(0));
   EXPECT_EQ(allocator_.WaitingPages(),
             (std::vector<std::pair<Version, uint64_t>>{{Version(5), 1}}));
   const std::vector<Version> three = {Version(1), Version(3), Version(9)};
-  allocator_.Reclaim(three);
+  allocator_.Reclaim(three, Version(0));
   EXPECT_EQ(allocator_.WaitingPages(),
             (std::vector<std::pair<Version, uint64_t>>{{Version(3), 1}}));
   const std::vector<Version> two = {Version(1), Version(9)};
-  allocator_.Reclaim(two);
+  allocator_.Reclaim(two, Version(0));
   EXPECT_EQ(allocator_.waiting_pages(), 0u);
   allocator_.Begin(Version(10));
   EXPECT_EQ(AllocateOne(), page.value);
@@ -112,7 +112,7 @@ TEST_F(PageAllocatorTest, FrontFirst) {
     allocator_.Free(PageNumber(page), Version(2));
   }
   allocator_.Commit();
-  allocator_.Reclaim({});
+  allocator_.Reclaim({}, Version(0));
   allocator_.Begin(Version(4));
   allocator_.AllocateFromFront();
   EXPECT_EQ(AllocateOne(), pages[20]);
@@ -361,7 +361,7 @@ class Model {
     std::vector<Version> versions;
     for (const uint64_t version : distinct) versions.emplace_back(version);
     if (fault_ == Fault::kForgetsReader && !versions.empty()) versions.pop_back();
-    allocator_.Reclaim(versions);
+    allocator_.Reclaim(versions, Version(0));
     if (fault_ != Fault::kNone) return;
     // Pins what is seen, and nothing else.
     const Bitmap waiting = allocator_.WaitingPagesBitmap();

@@ -123,7 +123,7 @@ TEST_F(SpaceMapTest, RandomChangesComeBack) {
       break;
     }
     allocator_.Commit();
-    allocator_.Reclaim({});
+    allocator_.Reclaim({}, Version(0));
     Write();
     ASSERT_NO_FATAL_FAILURE(ExpectRoundTrip());
   }
@@ -180,13 +180,13 @@ TEST_F(SpaceMapTest, OfAFileThatWasLongerOnce) {
   Begin();
   allocator_.FreeRun(first, 3 * kBitsPerLeaf - first.value, Version(born));
   allocator_.Commit();
-  allocator_.Reclaim({});
+  allocator_.Reclaim({}, Version(0));
   Begin();
   allocator_.AllocateFromFront();
   map_.MarkAllChanged();
   ASSERT_THAT(map_.Rewrite(allocator_, Version(version_)), IsOk());
   allocator_.Commit();
-  allocator_.Reclaim({});
+  allocator_.Reclaim({}, Version(0));
   for (const PageNumber page : allocator_.TakeUnsealed()) {
     page::SealPage(file_.source().write_page(page), MemoryFile::kPageBytes, page);
   }

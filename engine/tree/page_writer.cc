@@ -90,6 +90,13 @@ absl::StatusOr<uint8_t*> PageWriter::NewRun(page::LargeRef& ref) {
   return source().write_page(ref.first_page);
 }
 
+void PageWriter::AdoptRun(const page::LargeRef& ref) {
+  const uint64_t pages = ref.RunPages(page_bytes());
+  allocator_->AdoptWithheld(ref.first_page, pages);
+  for (uint64_t i = 0; i < pages; ++i)
+    source().verified_chunks().EnsureSet(ref.first_page.value + i);
+}
+
 absl::Status PageWriter::CheckRun(const page::LargeRef& ref) const {
   ESPALIER_RETURN_IF_ERROR(reader_.CheckBounds(ref));
   const uint64_t pages = ref.RunPages(page_bytes());
@@ -111,7 +118,11 @@ absl::Status PageWriter::CheckRun(const page::LargeRef& ref) const {
 
 absl::Status PageWriter::FreeRun(const page::LargeRef& ref) {
   ESPALIER_RETURN_IF_ERROR(CheckRun(ref));
-  allocator_->FreeRun(ref.first_page, ref.RunPages(page_bytes()), ref.birth);
+  const bool own = ref.birth == version();
+  const bool logged = ref.birth > logged_after_ && (!own || own_runs_are_logged_);
+  allocator_->FreeRun(
+      ref.first_page, ref.RunPages(page_bytes()), ref.birth,
+      logged ? space::PageAllocator::LoggedRun::kYes : space::PageAllocator::LoggedRun::kNo);
   if (ref.birth == version()) own_runs_.erase(ref.first_page.value);
   return absl::OkStatus();
 }

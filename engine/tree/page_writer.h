@@ -27,6 +27,13 @@ class PageWriter {
   // `version` is the one that the transaction makes.
   PageWriter(space::PageAllocator* allocator, Version version);
 
+  // The log may refer to runs born after `durable`, the version of the last checkpoint; to the
+  // transaction's own ones if it is logged.
+  void ProtectLoggedRuns(Version durable, bool own_runs) {
+    logged_after_ = durable;
+    own_runs_are_logged_ = own_runs;
+  }
+
   Version version() const { return reader_.version(); }
   uint32_t page_bytes() const { return reader_.source().page_bytes(); }
   // Sees the transaction's own pages and those before it.
@@ -60,6 +67,8 @@ class PageWriter {
 
   // A run for a large value: fills in first_page and birth.
   absl::StatusOr<uint8_t*> NewRun(page::LargeRef& ref);
+  // Takes over a run of an earlier version that the allocator withholds.
+  void AdoptRun(const page::LargeRef& ref);
   // kDataLoss if the reference is out of bounds, its pages are not in use, or it claims to be
   // written by this transaction, which it was not: its pages would be free at once.
   absl::Status FreeRun(const page::LargeRef& ref);
@@ -72,6 +81,8 @@ class PageWriter {
   space::PageAllocator* const allocator_;
   page::PageReader reader_;
   space::Reserve reserve_ = space::Reserve::kKeep;
+  Version logged_after_{UINT64_MAX};
+  bool own_runs_are_logged_ = false;
   // The transaction's runs: their pages by the first one.
   std::unordered_map<uint64_t, uint64_t> own_runs_;
 };

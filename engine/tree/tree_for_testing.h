@@ -100,7 +100,7 @@ class TreeForTesting {
   // --- Transactions
   void Commit() {
     allocator_.Commit();
-    allocator_.Reclaim({});
+    allocator_.Reclaim({}, Version(0));
     Begin();
   }
   void Rollback() {

@@ -245,8 +245,7 @@ absl::Status Engine::StartLog(page::CheckpointSlot& slot) {
   }
   ESPALIER_ASSIGN_OR_RETURN(
       std::shared_ptr<log::LogWriter> log,
-      log::LogWriter::Create(log_path_, superblock_.uuid, options_.log_bytes,
-                             [this](Version version) { PublishUpTo(version); }));
+      log::LogWriter::Create(log_path_, superblock_.uuid, options_.log_bytes, LogCallbacks()));
   ESPALIER_ASSIGN_OR_RETURN(const log::LogWriter::Appended mark,
                             log->AppendCheckpoint(slot.version));
   ESPALIER_RETURN_IF_ERROR(log->Flush(mark.end));

@@ -8,6 +8,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/txn/batch_queue.h"
 #include "engine/txn/transaction_state.h"
 #include "engine/txn/write_state.h"
 
@@ -30,6 +31,7 @@ Engine::Engine(os::File file, const EngineOptions& options)
       fork_generation_(ForkGeneration()),
       path_(file.path()),
       file_(std::move(file)),
+      batches_(std::make_unique<BatchQueue>(this)),
       background_([this] { CheckpointInBackground(); }) {
   fork_hook_.emplace([this] { file_.CloseInForkChild(); });
 }
@@ -88,6 +90,10 @@ absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginWrite(WriterGate::Deadl
   return transaction;
 }
 
+absl::StatusOr<Version> Engine::Write(std::span<const uint8_t> operations, Durability durability) {
+  return batches_->Write(operations, durability);
+}
+
 absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginUnlogged() {
   return BeginWrite(std::nullopt, Durability::kCheckpoint);
 }
@@ -117,6 +123,40 @@ bool Engine::HasUnpublished() const {
   return !unpublished_.empty();
 }
 
+log::LogWriter::Callbacks Engine::LogCallbacks() {
+  return {.on_durable = [this](Version version) { PublishUpTo(version); },
+          .before_flush = [this] { return FlushLoggedRuns(); }};
+}
+
+void Engine::NoteLoggedRuns(const std::vector<space::PageRun>& runs) {
+  if (runs.empty()) return;
+  MutexLock lock(&publication_mutex_);
+  unflushed_runs_.insert(unflushed_runs_.end(), runs.begin(), runs.end());
+  runs_source_ = source_;
+}
+
+// One by one as long as these are fewer flushes than it takes to write everything.
+absl::Status Engine::FlushLoggedRuns() {
+  constexpr size_t kMaxSingleRuns = 8;
+  std::vector<space::PageRun> runs;
+  std::shared_ptr<page::PageSource> source;
+  {
+    MutexLock lock(&publication_mutex_);
+    runs.swap(unflushed_runs_);
+    source.swap(runs_source_);
+  }
+  if (runs.size() > kMaxSingleRuns) {
+    uint64_t end = 0;
+    for (const space::PageRun& run : runs) end = std::max(end, run.first + run.count);
+    return source->mapping().Sync(0, end << page_shift_);
+  }
+  for (const space::PageRun& run : runs) {
+    ESPALIER_RETURN_IF_ERROR(
+        source->mapping().Sync(run.first << page_shift_, run.count << page_shift_));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Engine::PublishApplied() {
   if (!HasUnpublished()) return absl::OkStatus();
   const absl::Status status = log_->Flush(log_->end());
@@ -143,12 +183,14 @@ void Engine::ReclaimPages() {
        state != versions_.rend() && (*state)->version >= published_version; ++state) {
     protect((*state)->version);
   }
+  Version durable;
   {
     MutexLock lock(&state_mutex_);
-    protect(slot_.version);
+    durable = slot_.version;
     if (checkpoint_in_progress_.has_value()) protect(*checkpoint_in_progress_);
   }
-  allocator_->Reclaim(versions);
+  protect(durable);
+  allocator_->Reclaim(versions, durable);
 }
 
 // A transaction may need as much as is ever logged at once. It waits before it has the gate, which

@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -78,6 +79,7 @@ struct VersionState {
   page::PageReader reader() const { return {source.get(), version, page_limit}; }
 };
 
+class BatchQueue;
 class TransactionState;
 class WriteState;
 
@@ -124,6 +126,9 @@ class Engine final : private space::BackingFile {
   absl::StatusOr<std::shared_ptr<TransactionState>> BeginRead();
   absl::StatusOr<std::shared_ptr<WriteState>> BeginWrite(WriterGate::Deadline deadline,
                                                          Durability durability);
+
+  // Commits operations as in the log (engine/log/redo.h), together with those of other threads.
+  absl::StatusOr<Version> Write(std::span<const uint8_t> operations, Durability durability);
 
   // Returns once the version that some commit made is durable.
   absl::Status WaitDurable(Version version);
@@ -187,6 +192,8 @@ class Engine final : private space::BackingFile {
 
   // --- recovery.cc
   absl::Status Recover(const page::CheckpointSlot& slot);
+  bool WithholdRuns(std::span<const uint8_t> redo_payload);
+  bool IsSoundRun(const page::LargeRef& ref) const;
   absl::Status Replay(const os::File& log_file, uint64_t ring_bytes, const log::LogPlace& start,
                       LogPosition end);
   // kDataLoss if the log has transactions that came after the clean slot: then there was a newer
@@ -200,6 +207,9 @@ class Engine final : private space::BackingFile {
   void Publish(const VersionState& state);
   void PublishUpTo(Version version);
   bool HasUnpublished() const;
+  log::LogWriter::Callbacks LogCallbacks();
+  void NoteLoggedRuns(const std::vector<space::PageRun>& runs);
+  absl::Status FlushLoggedRuns();
   void ReclaimPages();
   // With the gate, or it may go away meanwhile.
   const VersionState& published() const { return *current_.load(std::memory_order_seq_cst); }
@@ -302,6 +312,9 @@ class Engine final : private space::BackingFile {
   // Applied and not published yet, oldest first.
   mutable Mutex publication_mutex_;
   std::deque<const VersionState*> unpublished_ ABSL_GUARDED_BY(publication_mutex_);
+  // Large values that records in the log refer to and that are not flushed yet.
+  std::vector<space::PageRun> unflushed_runs_ ABSL_GUARDED_BY(publication_mutex_);
+  std::shared_ptr<page::PageSource> runs_source_ ABSL_GUARDED_BY(publication_mutex_);
 
   mutable Mutex state_mutex_;
   CondVar checkpoint_ended_;
@@ -314,6 +327,8 @@ class Engine final : private space::BackingFile {
   absl::Status poison_ ABSL_GUARDED_BY(state_mutex_);
   EngineStats space_stats_ ABSL_GUARDED_BY(state_mutex_);  // only the parts that need the gate
   std::atomic<bool> poisoned_{false};
+
+  std::unique_ptr<BatchQueue> batches_;
 
   // Takes the checkpoints that the log asks for.
   BackgroundTask background_;

@@ -10,9 +10,11 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/endian.h"
 #include "engine/base/status_macros.h"
 #include "engine/log/log_reader.h"
 #include "engine/log/redo.h"
+#include "engine/page/large_ref.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/write_state.h"
 
@@ -82,19 +84,23 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   }
   Version newest = slot.version;
   uint64_t transactions = 0;
+  log::LogPlace end = reader.place();
   while (record.has_value()) {
     newest = std::max(newest, record->version);
-    transactions += record->kind == log::RecordKind::kTransaction ? 1 : 0;
+    if (record->kind == log::RecordKind::kTransaction) {
+      // A record that was never flushed can be there without the large values that it refers to.
+      if (!WithholdRuns(record->payload)) break;
+      ++transactions;
+    }
+    end = reader.place();
     ESPALIER_ASSIGN_OR_RETURN(record, reader.Next());
   }
   first_new_version_ = Version(newest.value + kLostVersions);
-  const log::LogPlace end = reader.place();
   if (options_.read_only) return Replay(opened.file, ring_bytes, start, end.position);
 
-  ESPALIER_ASSIGN_OR_RETURN(
-      std::shared_ptr<log::LogWriter> log,
-      log::LogWriter::Continue(std::move(opened.file), ring_bytes, end, start.position,
-                               [this](Version version) { PublishUpTo(version); }));
+  ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<log::LogWriter> log,
+                            log::LogWriter::Continue(std::move(opened.file), ring_bytes, end,
+                                                     start.position, LogCallbacks()));
   SetLog(std::move(log));
   // Before a page is handed out, the slot that must not refer to it is surely on the disk.
   ESPALIER_RETURN_IF_ERROR(PrepareForWriting(/*logged=*/true));
@@ -105,6 +111,37 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   recovered_transactions_ = transactions;
   if (transactions > 0) static_cast<void>(background_.Request());
   return absl::OkStatus();
+}
+
+bool Engine::IsSoundRun(const page::LargeRef& ref) const {
+  const page::PageReader reader(source_.get(), Version(UINT64_MAX), allocator_->page_count());
+  if (!reader.CheckBounds(ref).ok() || ref.stored_bytes == 0) return false;
+  const uint8_t* const run = source_->read_page(ref.first_page);
+  for (uint64_t chunk = 0; chunk < ref.ChunkCount(); ++chunk) {
+    const uint64_t expected =
+        ref.ChunkCount() == 1 ? ref.checksum : LoadLE64(run + ref.ChecksumsOffset() + 8 * chunk);
+    if (page::LargeChunkChecksum(ref, run, chunk) != expected) return false;
+  }
+  return true;
+}
+
+// Keeps the large values that a record refers to where they are. False if one of them is not there.
+bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload) {
+  std::vector<page::LargeRef> withheld;
+  log::RedoReader redo(redo_payload);
+  while (const std::optional<log::RedoReader::Operation> operation = redo.Next()) {
+    if (operation->kind != log::RedoKind::kPutLarge) continue;
+    const page::LargeRef ref =
+        page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(operation->value.data()));
+    if (!IsSoundRun(ref) || !allocator_->Withhold(ref.first_page, ref.RunPages(page_bytes()))) {
+      for (const page::LargeRef& good : withheld) {
+        allocator_->GiveBackWithheld(good.first_page, good.RunPages(page_bytes()));
+      }
+      return false;
+    }
+    withheld.push_back(ref);
+  }
+  return true;
 }
 
 absl::Status Engine::Replay(const os::File& log_file, uint64_t ring_bytes,
@@ -186,6 +223,8 @@ absl::Status WriteState::Replay(const log::RedoReader::Operation& operation) {
     case RedoKind::kRename:
       return RenameKeyspace(*keyspace, operation.key);
     case RedoKind::kPutLarge:
+      ESPALIER_RETURN_IF_ERROR(CheckKey(operation.key));
+      return PutLarge(*keyspace, operation.key, operation.value);
     case RedoKind::kCreate:
     case RedoKind::kInKeyspace:
       break;

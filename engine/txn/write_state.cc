@@ -11,6 +11,11 @@ namespace {
 
 // Pages of dropped trees that a commit frees.
 constexpr uint64_t kDetachedPagesPerCommit = 64;
+// A value that lies outside of its leaf goes into the log as well if it is smaller than this: to
+// write it twice costs less than a flush of its own (docs/decisions/0017-large-values-once.md).
+constexpr uint64_t kLoggedByReferenceBytes = uint64_t{64} << 10;
+// So many are flushed one by one; a transaction with more of them takes a checkpoint.
+constexpr size_t kMaxRunsPerSync = 8;
 // A buffer that was used for more is not kept for the next transaction.
 constexpr size_t kKeptRedoBytes = size_t{1} << 20;
 
@@ -30,6 +35,9 @@ WriteState::WriteState(Engine* engine, const VersionState& base, Version version
     max_redo_bytes_ = engine->log_->max_payload_bytes();
     redo_ = std::move(engine->spare_redo_);
     redo_.Clear();
+  }
+  if (engine->log_ != nullptr) {
+    pages_.ProtectLoggedRuns(engine->DurableSlot().version, logging_);
   }
   version_ = version;
   catalogue_ = base.catalogue;
@@ -157,8 +165,35 @@ absl::Status WriteState::PutAt(KeyspaceState& keyspace, std::string_view key,
   if (!payload.ok()) return Fail(payload.status());
   Touch(keyspace);
   ESPALIER_RETURN_IF_ERROR(Fail(writer_.Put(key, *payload).status()));
-  Log([&](log::RedoBuffer& redo) { redo.Put(keyspace.id, key, value); });
+  LogPut(keyspace.id, key, value, *payload);
   return absl::OkStatus();
+}
+
+void WriteState::LogPut(uint64_t keyspace, std::string_view key, std::string_view value,
+                        const page::Payload& payload) {
+  if (!logging_) return;
+  if (payload.large) {
+    const auto* const reference = reinterpret_cast<const uint8_t*>(payload.bytes.data());
+    const page::LargeRef ref = page::LargeRef::Decode(reference);
+    if (ref.stored_bytes >= kLoggedByReferenceBytes) {
+      logged_runs_.push_back({ref.first_page.value, ref.RunPages(pages_.page_bytes())});
+      Log([&](log::RedoBuffer& redo) {
+        redo.PutLarge(keyspace, key, {reference, page::LargeRef::kEncodedBytes});
+      });
+      return;
+    }
+  }
+  Log([&](log::RedoBuffer& redo) { redo.Put(keyspace, key, value); });
+}
+
+absl::Status WriteState::PutLarge(KeyspaceState& keyspace, std::string_view key,
+                                  std::string_view reference) {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  const absl::StatusOr<tree::TreeWriter::Place> place = WriterOf(keyspace).Seek(key);
+  if (!place.ok()) return Fail(place.status());
+  pages_.AdoptRun(page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(reference.data())));
+  Touch(keyspace);
+  return Fail(writer_.Put(key, {reference, false, true}).status());
 }
 
 absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, std::string_view key,
@@ -314,10 +349,11 @@ absl::Status WriteState::SealReserved() {
     // Deleted or replaced since: what replaced it has its own entry in the log, and if it is like
     // this one, then a second one.
     if (!place.exact || place.payload.compressed) continue;
-    std::string_view value = place.payload.bytes;
-    if (place.payload.large) {
+    page::Payload payload = place.payload;
+    std::string_view value = payload.bytes;
+    if (payload.large) {
       page::LargeRef ref =
-          page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(place.payload.bytes.data()));
+          page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(payload.bytes.data()));
       if (ref.birth != version_ || ref.compressed) continue;
       uint8_t* const run = pages_.source().write_page(ref.first_page);
       page::SealLarge(ref, run);
@@ -325,8 +361,9 @@ absl::Status WriteState::SealReserved() {
       // The leaf is this transaction's own.
       ESPALIER_ASSIGN_OR_RETURN(uint8_t* const encoded, writer.OverwriteInPlace());
       ref.Encode(encoded);
+      payload.bytes = {reinterpret_cast<const char*>(encoded), page::LargeRef::kEncodedBytes};
     }
-    Log([&](log::RedoBuffer& redo) { redo.Put(id, key, value); });
+    LogPut(id, key, value, payload);
   }
   reserved_.clear();
   return absl::OkStatus();
@@ -335,6 +372,7 @@ absl::Status WriteState::SealReserved() {
 void WriteState::StopLogging() {
   logging_ = false;
   redo_ = log::RedoBuffer();
+  logged_runs_.clear();
 }
 
 // Frees a bounded number of pages of trees that were cut off, and writes down what is left of them.
@@ -444,6 +482,10 @@ absl::Status WriteState::CommitUnlogged() {
 absl::Status WriteState::CommitToLog() {
   Engine& engine = *engine_;
   const bool sync = durability_ == Durability::kSync;
+  if (sync && logged_runs_.size() > kMaxRunsPerSync) {
+    return CommitByCheckpoint(LogAfterwards::kKept);
+  }
+  engine.NoteLoggedRuns(logged_runs_);
   const absl::StatusOr<log::LogWriter::Appended> appended = engine.log_->Append(
       log::RecordKind::kTransaction, version_, redo_.record(), /*flush_follows=*/sync);
   // The disk is full, or the ring is, because many came at once.

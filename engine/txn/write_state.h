@@ -60,6 +60,11 @@ class WriteState final : public TransactionState {
   friend class Compactor;
 
   absl::StatusOr<bool> HasKeyspace(uint64_t id);
+  // A large value that is there already: a reference as the leaf keeps it.
+  absl::Status PutLarge(KeyspaceState& keyspace, std::string_view key, std::string_view reference);
+  // Puts a value, or what refers to it where it lies, into the log.
+  void LogPut(uint64_t keyspace, std::string_view key, std::string_view value,
+              const page::Payload& payload);
   // The error that made the transaction unusable, if any; also a mapping that faulted.
   absl::Status CheckHealthy() const;
   bool IsHealthy() const { return failure_.ok() && !pages_.source().faulted(); }
@@ -122,6 +127,7 @@ class WriteState final : public TransactionState {
   bool same_content_ = false;
   size_t max_redo_bytes_ = 0;
   log::RedoBuffer redo_;
+  std::vector<space::PageRun> logged_runs_;  // that redo_ refers to
   absl::Status failure_;
   // Values that the caller was still writing when they were put.
   std::vector<std::pair<uint64_t, std::string>> reserved_;

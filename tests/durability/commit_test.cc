@@ -1,0 +1,225 @@
+// How many flushes a commit costs, and what each kind of durability waits for.
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_for_testing.h"
+#include "engine/os/fault_injection.h"
+#include "engine/os/temp_dir_for_testing.h"
+#include "espalier/espalier.h"
+#include "gtest/gtest.h"
+
+namespace espalier {
+namespace {
+
+// Counts what makes something durable.
+class FlushCounter : public os::SystemCallObserver {
+ public:
+  FlushCounter() { os::SetSystemCallObserverForTesting(this); }
+  ~FlushCounter() override { os::SetSystemCallObserverForTesting(nullptr); }
+  FlushCounter(const FlushCounter&) = delete;
+  FlushCounter& operator=(const FlushCounter&) = delete;
+
+  int flushes() const { return flushes_; }
+  uint64_t largest() const { return largest_; }
+
+  int BeforeCall(const os::SystemCall& call) override {
+    using Kind = os::SystemCallKind;
+    const bool flush = call.kind == Kind::kSyncMapping || call.kind == Kind::kSyncData ||
+                       call.kind == Kind::kSyncAll || call.durable;
+    if (!flush) return 0;
+    ++flushes_;
+    if (call.length > largest_) largest_ = call.length;
+    if (delay_.count() > 0) std::this_thread::sleep_for(delay_);
+    return 0;
+  }
+  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
+
+  // Each flush takes so long, as on a slow disk.
+  std::chrono::milliseconds delay_{0};
+
+ private:
+  std::atomic<int> flushes_{0};
+  std::atomic<uint64_t> largest_{0};
+};
+
+class CommitTest : public ::testing::Test {
+ protected:
+  Database Open(Durability durability = Durability::kSync) {
+    Options options;
+    options.durability = durability;
+    options.log_size_bytes = uint64_t{16} << 20;
+    return Database::Open(path_, options).value();
+  }
+  // Makes the log, and has it written to some extent.
+  static void Begin(Database& db) {
+    ASSERT_THAT(db.Put(db.default_keyspace(), "first", "value"), IsOk());
+  }
+
+  os::TempDir dir_;
+  const std::string path_ = dir_.File("db.esp");
+};
+
+TEST_F(CommitTest, SyncIsOneFlush) {
+  Database db = Open();
+  Begin(db);
+  const FlushCounter counter;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_THAT(db.Put(db.default_keyspace(), absl::StrCat("key", i), std::string(100, 'v')),
+                IsOk());
+  }
+  EXPECT_EQ(counter.flushes(), 100);
+  EXPECT_LE(counter.largest(), 4096u);
+}
+
+TEST_F(CommitTest, AsyncIsNone) {
+  Database db = Open(Durability::kAsync);
+  Begin(db);
+  const FlushCounter counter;
+  CommitToken token;
+  for (int i = 0; i < 100; ++i) {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(token, db.Put(db.default_keyspace(), absl::StrCat(i), "value"));
+  }
+  EXPECT_EQ(counter.flushes(), 0);
+  // Visible, then durable: all of them with one.
+  EXPECT_THAT(db.Get(db.default_keyspace(), "99"), IsOkAndHolds(std::string("value")));
+  EXPECT_THAT(db.WaitDurable(token), IsOk());
+  EXPECT_EQ(counter.flushes(), 1);
+  EXPECT_THAT(db.WaitDurable(token), IsOk());
+  EXPECT_EQ(counter.flushes(), 1);
+  EXPECT_THAT(db.WaitDurable({token.version + 1}), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_F(CommitTest, CheckpointWaitsForACheckpoint) {
+  Database db = Open(Durability::kCheckpoint);
+  const FlushCounter counter;
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const CommitToken token,
+                                db.Put(db.default_keyspace(), "key", "value"));
+  const int before = counter.flushes();
+  EXPECT_THAT(db.WaitDurable(token), IsOk());
+  EXPECT_EQ(counter.flushes(), before + 2);  // of the data and of the slot
+  EXPECT_EQ(db.GetStats()->checkpoints, 1u);
+}
+
+// Eight threads on a disk that takes two milliseconds.
+TEST_F(CommitTest, FlushesAreShared) {
+  constexpr int kThreads = 8;
+  constexpr int kCommits = 50;
+  Database db = Open();
+  Begin(db);
+  FlushCounter counter;
+  counter.delay_ = std::chrono::milliseconds(2);
+  const auto run = [&](const auto& commit) {
+    const int before = counter.flushes();
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (int i = 0; i < kCommits; ++i) commit(absl::StrCat("key ", thread, " ", i));
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    return counter.flushes() - before;
+  };
+  const auto put = [&](const std::string& key) {
+    EXPECT_THAT(db.Put(db.default_keyspace(), key, "value"), IsOk());
+  };
+  const auto transaction = [&](const std::string& key) {
+    auto txn = db.BeginWrite();
+    ASSERT_THAT(txn, IsOk());
+    ASSERT_THAT(txn->Put(db.default_keyspace(), key, "value"), IsOk());
+    ASSERT_THAT(txn->Commit(), IsOk());
+  };
+  const auto update = [&](const std::string& key) {
+    EXPECT_THAT(
+        db.Update([&](WriteTransaction& txn) { return txn.Put(db.default_keyspace(), key, "v"); }),
+        IsOk());
+  };
+  EXPECT_LT(run(put), kThreads * kCommits / 2);
+  EXPECT_LT(run(transaction), kThreads * kCommits / 2);
+  EXPECT_LT(run(update), kThreads * kCommits / 2);
+}
+
+// Nobody sees a kSync commit before it is durable.
+TEST_F(CommitTest, DurableBeforeVisible) {
+  Database db = Open();
+  Begin(db);
+  FlushCounter counter;
+  counter.delay_ = std::chrono::milliseconds(200);
+  std::thread writer([&] { ASSERT_THAT(db.Put(db.default_keyspace(), "key", "value"), IsOk()); });
+  while (counter.flushes() == 0) std::this_thread::yield();
+  EXPECT_THAT(db.Get(db.default_keyspace(), "key"), StatusIs(absl::StatusCode::kNotFound));
+  writer.join();
+  EXPECT_THAT(db.Get(db.default_keyspace(), "key"), IsOkAndHolds(std::string("value")));
+}
+
+// A value of its own pages is written once: to its pages, which are flushed before the record.
+TEST_F(CommitTest, LargeValuesAreNotInTheLog) {
+  Database db = Open();
+  Begin(db);
+  const std::string value(1 << 20, 'x');
+  const FlushCounter counter;
+  ASSERT_THAT(db.Put(db.default_keyspace(), "key", value), IsOk());
+  EXPECT_EQ(counter.flushes(), 2);
+}
+
+TEST_F(CommitTest, TooLargeForTheLog) {
+  Database db = Open();
+  Begin(db);
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db.BeginWrite());
+  for (int i = 0; i < 60000; ++i) {
+    ASSERT_THAT(txn.Put(db.default_keyspace(), absl::StrCat("key", i), std::string(50, 'v')),
+                IsOk());
+  }
+  ASSERT_THAT(txn.Commit(), IsOk());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const Stats stats, db.GetStats());
+  EXPECT_EQ(stats.checkpoints, 1u);
+  EXPECT_EQ(stats.checkpoint_version, stats.newest_version);
+}
+
+// What is logged after unlogged changes must not survive without them.
+TEST_F(CommitTest, LoggedAfterUnlogged) {
+  {
+    Database db = Open();
+    Begin(db);
+    ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn,
+                                  db.BeginWrite({.durability = Durability::kCheckpoint}));
+    ASSERT_THAT(txn.Put(db.default_keyspace(), "unlogged", "1"), IsOk());
+    ASSERT_THAT(txn.Commit(), IsOk());
+    ASSERT_THAT(db.Put(db.default_keyspace(), "logged", "2"), IsOk());
+    EXPECT_EQ(db.GetStats()->checkpoints, 1u);
+    ASSERT_THAT(db.Put(db.default_keyspace(), "later", "3"), IsOk());
+    EXPECT_EQ(db.GetStats()->checkpoints, 1u);
+    // The handle goes without its closing checkpoint.
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  Database db = Open();
+  EXPECT_THAT(db.Get(db.default_keyspace(), "unlogged"), IsOkAndHolds(std::string("1")));
+  EXPECT_THAT(db.Get(db.default_keyspace(), "later"), IsOkAndHolds(std::string("3")));
+}
+
+// The log goes round, and commits wait for the checkpoints that make room.
+TEST_F(CommitTest, TheLogStaysWithinItsSize) {
+  Options options;
+  options.log_size_bytes = uint64_t{1} << 20;
+  options.durability = Durability::kAsync;
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_, options));
+  for (int i = 0; i < 20000; ++i) {
+    ASSERT_THAT(db.Put(db.default_keyspace(), absl::StrCat("key", i % 1000), std::string(500, 'v')),
+                IsOk());
+  }
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const Stats stats, db.GetStats());
+  EXPECT_GE(stats.checkpoints, 10u);
+  EXPECT_LE(std::filesystem::file_size(path_ + "-wal"), (uint64_t{1} << 20) + 4096);
+  ASSERT_THAT(db.Close(), IsOk());
+  EXPECT_FALSE(std::filesystem::exists(path_ + "-wal")) << "a closed database is one file";
+}
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,249 @@
+// What comes back from the log when a database was not closed: every kind of operation, for a
+// handle that writes and for one that only reads.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_for_testing.h"
+#include "engine/os/temp_dir_for_testing.h"
+#include "espalier/espalier.h"
+#include "gtest/gtest.h"
+
+namespace espalier {
+namespace {
+
+using Contents = std::map<std::string, std::map<std::string, std::string>>;
+
+Contents ContentsOf(Database& db) {
+  Contents contents;
+  const ReadTransaction txn = db.BeginRead().value();
+  const std::vector<KeyspaceInfo> keyspaces = txn.ListKeyspaces().value();
+  for (const KeyspaceInfo& info : keyspaces) {
+    auto& entries = contents[info.name];
+    Scan scan = txn.Scan(info.keyspace);
+    for (const auto& [key, value] : scan) entries[std::string(key)] = value;
+    EXPECT_THAT(scan.status(), IsOk());
+  }
+  return contents;
+}
+
+void ExpectSound(Database& db) {
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const VerifyReport report, db.Verify());
+  EXPECT_THAT(report.problems, ::testing::IsEmpty());
+}
+
+class RecoveryTest : public ::testing::TestWithParam<Durability> {
+ protected:
+  Database Open(bool read_only = false) {
+    Options options;
+    options.durability = GetParam();
+    options.read_only = read_only;
+    options.log_size_bytes = uint64_t{8} << 20;
+    return Database::Open(path_, options).value();
+  }
+  // The handle goes, but not with the closing checkpoint: an open transaction keeps it from that.
+  static void Abandon(Database db) {
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  std::map<std::string, std::string> Files() const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+      std::string& content = files[entry.path()];
+      content.resize(entry.file_size());
+      FILE* const file = std::fopen(entry.path().c_str(), "rb");
+      EXPECT_EQ(std::fread(content.data(), 1, content.size(), file), content.size());
+      std::fclose(file);
+    }
+    return files;
+  }
+
+  os::TempDir dir_;
+  const std::string path_ = dir_.File("db.esp");
+};
+
+void DoEverything(Database& db) {
+  const Keyspace main = db.default_keyspace();
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_THAT(db.Put(main, absl::StrCat("key", i), std::string(i % 200, 'v')), IsOk());
+  }
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db.BeginWrite());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const Keyspace packed,
+                                txn.CreateKeyspace("packed", {.compress_values_from_bytes = 100}));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const Keyspace gone, txn.CreateKeyspace("gone"));
+  ASSERT_THAT(txn.Put(gone, "a", "1"), IsOk());
+  ASSERT_THAT(txn.Put(packed, "zeros", std::string(300000, '0')), IsOk());
+  ASSERT_THAT(txn.Append(packed, "zzz", "appended"), IsOk());
+  ASSERT_THAT(txn.Put(main, "large", std::string(200000, 'l')), IsOk());
+  ASSERT_THAT(txn.Put(main, "medium", std::string(10000, 'm')), IsOk());
+  // Replaced within the transaction: the first value's pages are not used again at once.
+  ASSERT_THAT(txn.Put(main, "twice", std::string(100000, '1')), IsOk());
+  ASSERT_THAT(txn.Put(main, "twice", std::string(100000, '2')), IsOk());
+  ASSERT_THAT(txn.Put(main, "thrice", std::string(100000, '3')), IsOk());
+  for (const size_t size : {10, 5000, 150000}) {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const auto span,
+                                  txn.Reserve(main, absl::StrCat("reserved", size), size));
+    std::fill(span.begin(), span.end(), static_cast<char>('a' + size % 7));
+  }
+  ASSERT_THAT(txn.DeleteRange(main, KeyRange::Between("key2", "key3")), IsOk());
+  ASSERT_THAT(txn.Delete(main, "key17"), IsOkAndHolds(true));
+  ASSERT_THAT(txn.Commit(), IsOk());
+  ASSERT_THAT(db.DropKeyspace(gone), IsOk());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction rename, db.BeginWrite());
+  ASSERT_THAT(rename.RenameKeyspace(packed, "renamed"), IsOk());
+  ASSERT_THAT(rename.Delete(main, "large"), IsOkAndHolds(true));
+  ASSERT_THAT(rename.Put(main, "other large", std::string(200000, 'o')), IsOk());
+  ASSERT_THAT(rename.Commit(), IsOk());
+  ASSERT_THAT(db.Put(main, "last", "one"), IsOk());
+}
+
+TEST_P(RecoveryTest, Everything) {
+  Contents expected;
+  {
+    Database db = Open();
+    DoEverything(db);
+    expected = ContentsOf(db);
+    ExpectSound(db);
+    Abandon(std::move(db));
+  }
+  // For a reader in private, and again; nothing of it reaches the files.
+  const auto files = Files();
+  for (int i = 0; i < 2; ++i) {
+    Database reader = Open(/*read_only=*/true);
+    EXPECT_EQ(ContentsOf(reader), expected);
+    ExpectSound(reader);
+  }
+  EXPECT_EQ(Files(), files);
+  for (int i = 0; i < 3; ++i) {
+    Database db = Open();
+    EXPECT_EQ(ContentsOf(db), expected);
+    ExpectSound(db);
+    const std::string key = absl::StrCat("recovered ", i);
+    ASSERT_THAT(db.Put(db.default_keyspace(), key, std::string(70000, 'r')), IsOk());
+    expected[""][key] = std::string(70000, 'r');
+    Abandon(std::move(db));
+  }
+  Database db = Open();
+  EXPECT_EQ(ContentsOf(db), expected);
+  ASSERT_THAT(db.Close(), IsOk());
+  EXPECT_EQ(Files().size(), 1u);
+  Database closed = Open();
+  EXPECT_EQ(ContentsOf(closed), expected);
+  ExpectSound(closed);
+}
+
+INSTANTIATE_TEST_SUITE_P(Durabilities, RecoveryTest,
+                         ::testing::Values(Durability::kSync, Durability::kAsync));
+
+class LostLogTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Database db = Database::Open(path_).value();
+    ASSERT_THAT(db.Put(db.default_keyspace(), "key", "value"), IsOk());
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  void ExpectDataLoss(std::string_view why) {
+    for (const bool read_only : {false, true}) {
+      Options options;
+      options.read_only = read_only;
+      const auto db = Database::Open(path_, options);
+      ASSERT_THAT(db, StatusIs(absl::StatusCode::kDataLoss));
+      EXPECT_THAT(std::string(db.status().message()), ::testing::HasSubstr(std::string(why)));
+    }
+  }
+
+  os::TempDir dir_;
+  const std::string path_ = dir_.File("db.esp");
+  const std::string log_ = path_ + "-wal";
+};
+
+TEST_F(LostLogTest, Missing) {
+  std::filesystem::remove(log_);
+  ExpectDataLoss("missing");
+}
+
+TEST_F(LostLogTest, Damaged) {
+  std::filesystem::resize_file(log_, 30);
+  ExpectDataLoss("damaged");
+}
+
+TEST_F(LostLogTest, OfAnotherDatabase) {
+  const std::string other = dir_.File("other.esp");
+  {
+    Database db = Database::Open(other).value();
+    ASSERT_THAT(db.Put(db.default_keyspace(), "key", "other"), IsOk());
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  std::filesystem::rename(other + "-wal", log_);
+  ExpectDataLoss("another database");
+}
+
+// An older log of the same database: a backup that was put back, for instance.
+TEST_F(LostLogTest, Older) {
+  const std::string saved = dir_.File("saved");
+  std::filesystem::copy_file(log_, saved);
+  {
+    Database db = Database::Open(path_).value();
+    ASSERT_THAT(db.Close(), IsOk());
+  }
+  {
+    Database db = Database::Open(path_).value();
+    ASSERT_THAT(db.Put(db.default_keyspace(), "key", "newer"), IsOk());
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  std::filesystem::rename(saved, log_);
+  ExpectDataLoss("does not connect");
+}
+
+// The slot that began the log is damaged, and the one before it says that all is well.
+TEST_F(LostLogTest, TheCleanSlotIsNotTheNewest) {
+  int found = 0;
+  for (const int offset : {16384, 32768}) {
+    const std::string copy = dir_.File(absl::StrCat("copy", offset));
+    std::filesystem::copy_file(path_, copy);
+    std::filesystem::copy_file(log_, copy + "-wal");
+    FILE* const file = std::fopen(copy.c_str(), "r+b");
+    std::fseek(file, offset, SEEK_SET);
+    std::fputs("damaged", file);
+    std::fclose(file);
+    const absl::Status opened = Database::Open(copy).status();
+    if (opened.ok()) continue;  // the other one was the newest
+    ++found;
+    EXPECT_THAT(opened, StatusIs(absl::StatusCode::kDataLoss));
+    EXPECT_THAT(std::string(opened.message()), ::testing::HasSubstr("goes on from it"));
+  }
+  EXPECT_EQ(found, 1);
+}
+
+// A log that is left over from before the clean close is of no use, and does no harm; one of
+// another database is not overwritten.
+TEST_F(LostLogTest, LeftOver) {
+  const std::string saved = dir_.File("saved");
+  std::filesystem::copy_file(log_, saved);
+  {
+    Database db = Database::Open(path_).value();
+    ASSERT_THAT(db.Close(), IsOk());
+  }
+  std::filesystem::copy_file(saved, log_);
+  {
+    Database db = Database::Open(path_).value();
+    ASSERT_THAT(db.Put(db.default_keyspace(), "new", "1"), IsOk());
+    ASSERT_THAT(db.Close(), IsOk());
+  }
+  std::filesystem::copy_file(path_, log_);  // something else of that name
+  Database db = Database::Open(path_).value();
+  EXPECT_THAT(db.Put(db.default_keyspace(), "new", "2"),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(db.Get(db.default_keyspace(), "new"), IsOkAndHolds(std::string("1")));
+}
+
+}  // namespace
+}  // namespace espalier
