@@ -14,6 +14,14 @@
 namespace espalier {
 namespace {
 
+LatencyStats ToLatencyStats(const LatencyHistogram& histogram) {
+  return {.count = histogram.count(),
+          .p50 = histogram.Quantile(0.5),
+          .p90 = histogram.Quantile(0.9),
+          .p99 = histogram.Quantile(0.99),
+          .max = histogram.max()};
+}
+
 txn::Durability ToEngineDurability(Durability durability) {
   switch (durability) {
     case Durability::kSync:
@@ -221,6 +229,8 @@ absl::StatusOr<VerifyReport> Database::Verify(const ProgressCallback& progress) 
   report.waiting_pages = result.waiting_pages;
   report.entries = result.entries;
   report.used_bytes = result.used_bytes;
+  report.log_bytes = result.log_bytes;
+  report.log_transactions = result.log_transactions;
   report.problems = std::move(result.problems);
   return report;
 }
@@ -237,6 +247,12 @@ absl::StatusOr<Stats> Database::GetStats() const {
   stats.waiting_pages = engine.waiting_pages;
   stats.free_pages = engine.free_pages;
   stats.reserved_pages = engine.reserved_pages;
+  stats.log_limit_bytes = engine.log_limit_bytes;
+  stats.log_used_bytes = engine.log_used_bytes;
+  stats.log_waits = engine.log_waits;
+  stats.log_flushes = ToLatencyStats(engine.log_flushes);
+  stats.recovered_transactions = engine.recovered_transactions;
+  stats.checkpoint_times = ToLatencyStats(engine.checkpoint_times);
   stats.commits = engine.commits;
   stats.checkpoints = engine.checkpoints;
   stats.mapped_bytes = engine.mapped_bytes;

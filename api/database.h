@@ -124,8 +124,8 @@ class ESPALIER_EXPORT Database {
   absl::Status CopyTo(const std::string& path, const ProgressCallback& progress = {});
 
   // Reads the whole file again: every checksum, every structural bound, key order, every count, and
-  // that reachable, waiting and free pages are all the pages. Faults are in the report, not in the
-  // status. Readers and writers go on.
+  // that reachable, waiting and free pages are all the pages; and the log. Faults are in the
+  // report, not in the status. Readers and writers go on.
   absl::StatusOr<VerifyReport> Verify(const ProgressCallback& progress = {});
 
   absl::StatusOr<Stats> GetStats() const;

@@ -15,6 +15,16 @@ struct ReaderStats {
   uint64_t pinned_bytes = 0;  // in pages that newer versions freed and it is the newest to see
 };
 
+// Of everything of a kind since the database was opened; the quantiles are up to an eighth too
+// high.
+struct LatencyStats {
+  uint64_t count = 0;
+  std::chrono::microseconds p50{0};
+  std::chrono::microseconds p90{0};
+  std::chrono::microseconds p99{0};
+  std::chrono::microseconds max{0};
+};
+
 // While a write transaction is open, the figures of the space are those of the last call without
 // one (or of the opening).
 struct Stats {
@@ -33,8 +43,17 @@ struct Stats {
   uint64_t free_pages = 0;
   uint64_t reserved_pages = 0;
 
+  // The log: none before the first logged commit of this handle, and then all are 0.
+  uint64_t log_limit_bytes = 0;  // the size that it may have
+  uint64_t log_used_bytes = 0;   // since the last checkpoint: what a recovery would read
+  uint64_t log_waits = 0;        // commits that had to wait until a checkpoint made room in it
+  LatencyStats log_flushes;      // of as many commits as came together
+  // Transactions that the log brought back when the database was opened.
+  uint64_t recovered_transactions = 0;
+
   uint64_t commits = 0;  // since the database was opened
   uint64_t checkpoints = 0;
+  LatencyStats checkpoint_times;     // without the moment for which writers are kept out
   uint64_t mapped_bytes = 0;         // address space of the current mapping
   std::vector<ReaderStats> readers;  // oldest version first
 };
@@ -49,6 +68,9 @@ struct VerifyReport {
   uint64_t waiting_pages = 0;
   uint64_t entries = 0;     // in all keyspaces
   uint64_t used_bytes = 0;  // bytes in use within leaf and inner pages
+  // The log since the last checkpoint; of a handle that only reads, what it found when it opened.
+  uint64_t log_bytes = 0;
+  uint64_t log_transactions = 0;
   // One line for each fault found, page numbers included (at most 1,000). Empty: the file is sound.
   std::vector<std::string> problems;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -301,6 +302,7 @@ absl::Status LogWriter::Flush(LogPosition end) {
   begin_block_ = true;
 
   mutex_.Unlock();
+  const auto begin = std::chrono::steady_clock::now();
   absl::Status status = callbacks_.before_flush();
   if (status.ok() && mapped_begin != mapped_end) status = SyncMapped(mapped_begin, mapped_end);
   if (status.ok() && blocks_bytes > 0) {
@@ -310,7 +312,8 @@ absl::Status LogWriter::Flush(LogPosition end) {
   mutex_.Lock();
 
   flushing_ = false;
-  ++flushes_;
+  flush_latency_.Add(std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - begin));
   if (status.ok()) {
     durable_ = target;
   } else {
@@ -344,9 +347,9 @@ Version LogWriter::version() const {
   return tail_version_;
 }
 
-uint64_t LogWriter::flushes() const {
+LatencyHistogram LogWriter::flush_latency() const {
   MutexLock lock(&mutex_);
-  return flushes_;
+  return flush_latency_;
 }
 
 }  // namespace espalier::log

@@ -24,6 +24,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/base/latency_histogram.h"
 #include "engine/base/mutex.h"
 #include "engine/base/types.h"
 #include "engine/base/uuid.h"
@@ -100,7 +101,8 @@ class LogWriter {
   uint64_t used_bytes() const;
   // Of the newest record.
   Version version() const;
-  uint64_t flushes() const;
+  uint64_t flushes() const { return flush_latency().count(); }
+  LatencyHistogram flush_latency() const;
   const std::string& path() const { return file_.path(); }
   const os::File& file() const { return file_; }
 
@@ -161,7 +163,7 @@ class LogWriter {
   uint64_t written_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool growth_is_flushed_ ABSL_GUARDED_BY(mutex_) = true;
   bool flushing_ ABSL_GUARDED_BY(mutex_) = false;
-  uint64_t flushes_ ABSL_GUARDED_BY(mutex_) = 0;
+  LatencyHistogram flush_latency_ ABSL_GUARDED_BY(mutex_);
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
 };
 

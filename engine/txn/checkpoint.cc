@@ -4,6 +4,7 @@
 // the log. Then, with writers going on: seal its pages, flush everything once, and only then
 // (INV-4) write the slot and flush that.
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -151,6 +152,7 @@ void Engine::FreezeApplied(bool unchanged, Closing closing, FrozenVersion& froze
 }
 
 absl::Status Engine::Finish(const FrozenVersion& frozen) {
+  const auto begin = std::chrono::steady_clock::now();
   const absl::Status status = WriteFrozen(frozen);
   if (status.ok()) {
     // INV-5: only now is the log before it no longer needed.
@@ -160,6 +162,8 @@ absl::Status Engine::Finish(const FrozenVersion& frozen) {
     Poison(status).IgnoreError();
   }
   MutexLock lock(&state_mutex_);
+  checkpoint_times_.Add(std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - begin));
   if (status.ok()) {
     slot_ = frozen.slot;
     slot_index_ ^= 1;

@@ -366,7 +366,6 @@ void Engine::PrepareAgain(uint64_t first_page, uint64_t count) {
 
 void Engine::NoteSpaceStats() {
   MutexLock lock(&state_mutex_);
-  space_stats_.checkpoint_version = slot_.version;
   space_stats_.reachable_pages = allocator_->reachable_pages();
   space_stats_.waiting_pages = allocator_->waiting_pages();
   space_stats_.free_pages = allocator_->free_pages();
@@ -387,7 +386,20 @@ absl::StatusOr<EngineStats> Engine::Stats() {
   {
     MutexLock lock(&state_mutex_);
     stats = space_stats_;
+    stats.checkpoint_version = slot_.version;
+    stats.checkpoint_times = checkpoint_times_;
   }
+  if (options_.read_only) {
+    stats.log_limit_bytes = recovered_ring_bytes_;
+    stats.log_used_bytes = recovered_bytes_;
+  }
+  if (const std::shared_ptr<log::LogWriter> log = SharedLog(); log != nullptr) {
+    stats.log_limit_bytes = log->ring_bytes();
+    stats.log_used_bytes = log->used_bytes();
+    stats.log_flushes = log->flush_latency();
+  }
+  stats.log_waits = log_waits_.load();
+  stats.recovered_transactions = recovered_transactions_;
   stats.page_bytes = page_bytes();
   stats.file_bytes = file_bytes();
   stats.newest_version = Version(published_version_.load(std::memory_order_acquire));

@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/base/fork_guard.h"
+#include "engine/base/latency_histogram.h"
 #include "engine/base/mutex.h"
 #include "engine/base/types.h"
 #include "engine/log/log_reader.h"
@@ -93,6 +94,8 @@ struct VerifyResult {
   uint64_t waiting_pages = 0;
   uint64_t entries = 0;
   uint64_t used_bytes = 0;
+  uint64_t log_bytes = 0;
+  uint64_t log_transactions = 0;
   std::vector<std::string> problems;
 };
 
@@ -108,6 +111,12 @@ struct EngineStats {
   uint64_t commits = 0;
   uint64_t checkpoints = 0;
   uint64_t mapped_bytes = 0;
+  uint64_t log_limit_bytes = 0;
+  uint64_t log_used_bytes = 0;
+  uint64_t log_waits = 0;
+  uint64_t recovered_transactions = 0;
+  LatencyHistogram log_flushes;
+  LatencyHistogram checkpoint_times;
   std::vector<ReaderTable::Reader> readers;
   std::vector<std::pair<Version, uint64_t>> waiting;  // pages by the version they wait on
 };
@@ -283,7 +292,10 @@ class Engine final : private space::BackingFile {
   std::atomic<uint64_t> commits_{0};
   std::atomic<uint64_t> checkpoints_{0};
   std::atomic<uint64_t> log_waits_{0};
+  // Of the log that was found when the database was opened.
   uint64_t recovered_transactions_ = 0;
+  uint64_t recovered_bytes_ = 0;
+  uint64_t recovered_ring_bytes_ = 0;
   std::atomic<uint64_t> file_pages_{0};
 
   // --- With the writer gate
@@ -322,6 +334,7 @@ class Engine final : private space::BackingFile {
   std::optional<Version> checkpoint_in_progress_ ABSL_GUARDED_BY(state_mutex_);
   page::CheckpointSlot slot_ ABSL_GUARDED_BY(state_mutex_);  // the newest durable one
   uint32_t slot_index_ ABSL_GUARDED_BY(state_mutex_) = 0;    // where it lies
+  LatencyHistogram checkpoint_times_ ABSL_GUARDED_BY(state_mutex_);
   uint64_t background_runs_ ABSL_GUARDED_BY(state_mutex_) = 0;
   absl::Status background_status_ ABSL_GUARDED_BY(state_mutex_);  // of the last one
   absl::Status poison_ ABSL_GUARDED_BY(state_mutex_);

@@ -96,6 +96,9 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
     ESPALIER_ASSIGN_OR_RETURN(record, reader.Next());
   }
   first_new_version_ = Version(newest.value + kLostVersions);
+  recovered_transactions_ = transactions;
+  recovered_bytes_ = end.position.value - start.position.value;
+  recovered_ring_bytes_ = ring_bytes;
   if (options_.read_only) return Replay(opened.file, ring_bytes, start, end.position);
 
   ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<log::LogWriter> log,
@@ -108,7 +111,6 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   ESPALIER_ASSIGN_OR_RETURN(const log::LogWriter::Appended generation,
                             log_->AppendGeneration(applied().version));
   ESPALIER_RETURN_IF_ERROR(log_->Flush(generation.end));
-  recovered_transactions_ = transactions;
   if (transactions > 0) static_cast<void>(background_.Request());
   return absl::OkStatus();
 }

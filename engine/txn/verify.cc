@@ -10,6 +10,8 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/log/log_reader.h"
+#include "engine/log/redo.h"
 #include "engine/page/checksum.h"
 #include "engine/page/inner.h"
 #include "engine/page/leaf.h"
@@ -37,6 +39,7 @@ class Verifier {
       ESPALIER_RETURN_IF_ERROR(TakeSnapshot());
       CheckSpaceMap();
       CheckSlot();
+      CheckLog();
     }
     CheckTree("the catalogue", catalogue_, /*counted=*/true);
     CheckKeyspaces();
@@ -75,6 +78,8 @@ class Verifier {
       slot_ = engine_.slot_;
       slot_index_ = engine_.slot_index_;
     }
+    log_ = engine_.log_;
+    if (log_ != nullptr) log_end_ = log_->end();
     seen_ = Bitmap(reachable_.size());
     result_.pages = reachable_.size();
     total_pages_ = reachable_.Count();
@@ -119,6 +124,37 @@ class Verifier {
                !decoded.ok()) {
       Problem(decoded.status());
     }
+  }
+
+  // From the checkpoint's mark to what was appended last. No checkpoint lets the beginning be
+  // overwritten meanwhile.
+  void CheckLog() {
+    result_.log_bytes = engine_.recovered_bytes_;
+    result_.log_transactions = engine_.recovered_transactions_;
+    if (log_ == nullptr || slot_.log_generation == 0) return;
+    const LogPosition begin(slot_.log_position);
+    log::LogReader reader(&log_->file(), log_->ring_bytes(),
+                          {.position = begin,
+                           .generation = slot_.log_generation,
+                           .chain_value = slot_.log_chain_value});
+    result_.log_transactions = 0;
+    while (reader.place().position < log_end_) {
+      const auto record = reader.Next();
+      if (!record.ok()) return Problem(record.status());
+      if (!record->has_value()) {
+        return Problem("the log: damaged at ", reader.place().position.value,
+                       ", before its end at ", log_end_.value);
+      }
+      if ((*record)->kind != log::RecordKind::kTransaction) continue;
+      ++result_.log_transactions;
+      log::RedoReader redo((*record)->payload);
+      while (redo.Next().has_value()) {
+      }
+      if (redo.malformed()) {
+        Problem("the log: the record at ", (*record)->position.value, " is malformed");
+      }
+    }
+    result_.log_bytes = log_end_.value - begin.value;
   }
 
   // False if the pages are out of bounds or belong to something else already.
@@ -309,6 +345,8 @@ class Verifier {
   page::TreeRoot catalogue_;
   page::CheckpointSlot slot_;
   uint32_t slot_index_ = 0;
+  std::shared_ptr<log::LogWriter> log_;
+  LogPosition log_end_{0};
   Bitmap reachable_;
   Bitmap free_;
   Bitmap waiting_;

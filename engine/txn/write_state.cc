@@ -12,7 +12,7 @@ namespace {
 // Pages of dropped trees that a commit frees.
 constexpr uint64_t kDetachedPagesPerCommit = 64;
 // A value that lies outside of its leaf goes into the log as well if it is smaller than this: to
-// write it twice costs less than a flush of its own (docs/decisions/0017-large-values-once.md).
+// write it twice costs less than a flush of its own (docs/decisions/0016-large-values-once.md).
 constexpr uint64_t kLoggedByReferenceBytes = uint64_t{64} << 10;
 // So many are flushed one by one; a transaction with more of them takes a checkpoint.
 constexpr size_t kMaxRunsPerSync = 8;

@@ -19,6 +19,8 @@ Json ToJson(const VerifyReport& report) {
   object["waiting_pages"] = report.waiting_pages;
   object["entries"] = report.entries;
   object["used_bytes"] = report.used_bytes;
+  object["log_bytes"] = report.log_bytes;
+  object["log_transactions"] = report.log_transactions;
   object["problems"] = report.problems;
   return object;
 }
@@ -32,6 +34,10 @@ std::string ToText(const VerifyReport& report) {
           FormatCount(report.waiting_pages) + " waiting, " + FormatCount(report.free_pages) +
           " free\n" + FormatCount(report.entries) +
           (report.entries == 1 ? " entry\n" : " entries\n");
+  if (report.log_bytes > 0) {
+    text += "log: " + FormatBytes(report.log_bytes) + ", " +
+            FormatPlural(report.log_transactions, "transaction") + " since the last checkpoint\n";
+  }
   text += report.ok() ? "sound\n" : FormatPlural(report.problems.size(), "problem") + "\n";
   return text;
 }

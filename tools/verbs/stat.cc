@@ -33,6 +33,16 @@ Json ReadersToJson(const std::vector<ReaderStats>& readers) {
   return list;
 }
 
+Json LatencyToJson(const LatencyStats& latency) {
+  Json object;
+  object["count"] = latency.count;
+  object["p50_us"] = latency.p50.count();
+  object["p90_us"] = latency.p90.count();
+  object["p99_us"] = latency.p99.count();
+  object["max_us"] = latency.max.count();
+  return object;
+}
+
 Json ToJson(const Stats& stats, const std::vector<KeyspaceInfo>& keyspaces) {
   Json object;
   object["page_size_bytes"] = stats.page_size_bytes;
@@ -45,6 +55,14 @@ Json ToJson(const Stats& stats, const std::vector<KeyspaceInfo>& keyspaces) {
   object["waiting_for_checkpoint_pages"] = stats.waiting_for_checkpoint_pages;
   object["free_pages"] = stats.free_pages;
   object["reserved_pages"] = stats.reserved_pages;
+  object["log_limit_bytes"] = stats.log_limit_bytes;
+  object["log_used_bytes"] = stats.log_used_bytes;
+  object["log_waits"] = stats.log_waits;
+  object["log_flushes"] = LatencyToJson(stats.log_flushes);
+  object["recovered_transactions"] = stats.recovered_transactions;
+  object["commits"] = stats.commits;
+  object["checkpoints"] = stats.checkpoints;
+  object["checkpoint_times"] = LatencyToJson(stats.checkpoint_times);
   object["keyspaces"] = KeyspacesToJson(keyspaces);
   object["readers"] = ReadersToJson(stats.readers);
   return object;
@@ -55,11 +73,41 @@ void AppendPages(const std::string& name, uint64_t pages, const Stats& stats, st
                            FormatBytes(pages * stats.page_size_bytes));
 }
 
+// Percentiles of what the handle itself did, if it did any of it.
+std::string LatencyToText(const std::string& name, const LatencyStats& latency) {
+  if (latency.count == 0) return "";
+  return absl::StrFormat("  %-20s %14s  %10s %10s %10s %10s\n", name, FormatCount(latency.count),
+                         FormatDuration(latency.p50), FormatDuration(latency.p90),
+                         FormatDuration(latency.p99), FormatDuration(latency.max));
+}
+
+std::string LogToText(const Stats& stats) {
+  if (stats.log_limit_bytes == 0) return "log         none: the database was closed\n";
+  std::string text =
+      absl::StrFormat("log         %s since the last checkpoint, of %s at the most\n",
+                      FormatBytes(stats.log_used_bytes), FormatBytes(stats.log_limit_bytes));
+  if (stats.recovered_transactions > 0) {
+    text += absl::StrFormat("recovery    %s from the log\n",
+                            FormatPlural(stats.recovered_transactions, "transaction"));
+  }
+  return text;
+}
+
+std::string TimesToText(const Stats& stats) {
+  const std::string times = LatencyToText("log flushes", stats.log_flushes) +
+                            LatencyToText("checkpoints", stats.checkpoint_times);
+  if (times.empty()) return "";
+  return absl::StrFormat("\n  %-20s %14s  %10s %10s %10s %10s\n", "took", "number", "median",
+                         "90 %", "99 %", "longest") +
+         times;
+}
+
 std::string ToText(const Stats& stats, const std::vector<KeyspaceInfo>& keyspaces) {
   std::string text = absl::StrFormat(
-      "file        %s, pages of %s\nversion     %d, durable up to %d\n\n  %-20s %14s  %10s\n",
+      "file        %s, pages of %s\nversion     %d, the last checkpoint's %d\n%s\n  %-20s %14s  "
+      "%10s\n",
       FormatBytes(stats.file_bytes), FormatBytes(stats.page_size_bytes), stats.newest_version,
-      stats.checkpoint_version, "pages", "number", "size");
+      stats.checkpoint_version, LogToText(stats), "pages", "number", "size");
   AppendPages("reachable", stats.reachable_pages, stats, &text);
   AppendPages("waiting", stats.waiting_pages, stats, &text);
   AppendPages("free", stats.free_pages, stats, &text);
@@ -76,6 +124,7 @@ std::string ToText(const Stats& stats, const std::vector<KeyspaceInfo>& keyspace
     }
     text += '\n';
   }
+  text += TimesToText(stats);
   if (stats.readers.empty()) return text + "\nno readers\n";
   text += absl::StrFormat("\n  %-20s %14s  %10s\n", "reader of version", "age", "pins");
   for (const ReaderStats& reader : stats.readers) {
