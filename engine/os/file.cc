@@ -110,7 +110,12 @@ absl::StatusOr<File> File::CreateExclusive(std::string_view path) {
   ESPALIER_ASSIGN_OR_RETURN(
       const int fd, OpenDescriptor(SystemCallKind::kCreate, name, O_RDWR | O_CREAT | O_EXCL));
   File file(fd, std::move(name));
-  ESPALIER_RETURN_IF_ERROR(file.Identify());
+  if (absl::Status status = file.Identify(); !status.ok()) {
+    // Nobody but this call knows that it is there.
+    static_cast<void>(Observed({.kind = SystemCallKind::kRemove, .path = file.path_},
+                               [&] { return unlink(file.path_.c_str()); }));
+    return status;
+  }
   return file;
 }
 
