@@ -344,6 +344,11 @@ Version LogWriter::version() const {
   return tail_version_;
 }
 
+absl::Status LogWriter::status() const {
+  MutexLock lock(&mutex_);
+  return error_;
+}
+
 uint64_t LogWriter::flushes() const {
   MutexLock lock(&mutex_);
   return flushes_;

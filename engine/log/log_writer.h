@@ -92,6 +92,8 @@ class LogWriter {
   uint64_t used_bytes() const;
   // Of the newest record.
   Version version() const;
+  // The first flush that failed (INV-9).
+  absl::Status status() const;
   uint64_t flushes() const;
   const std::string& path() const { return file_.path(); }
   const os::File& file() const { return file_; }
