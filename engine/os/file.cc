@@ -186,7 +186,7 @@ absl::StatusOr<size_t> File::ReadAt(uint64_t offset, std::span<uint8_t> buffer) 
                              .length = rest.size()};
     const ssize_t count = RetryOnInterrupt([&] {
       return Observed(call, [&] {
-        return pread(fd_, rest.data(), rest.size(), static_cast<off_t>(offset + done));
+        return pread(fd_, rest.data(), LimitedLength(call), static_cast<off_t>(offset + done));
       });
     });
     if (count == -1) return ErrnoStatus(errno, "read", path_);
@@ -207,8 +207,9 @@ absl::Status File::WriteAt(uint64_t offset, std::span<const uint8_t> data) {
                              .data = data,
                              .durable = direct_};
     const ssize_t count = RetryOnInterrupt([&] {
-      return Observed(
-          call, [&] { return pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset)); });
+      return Observed(call, [&] {
+        return pwrite(fd_, data.data(), LimitedLength(call), static_cast<off_t>(offset));
+      });
     });
     if (count == -1) return ErrnoStatus(errno, "write", path_);
     // The kernel does not return 0 for a write of more than 0 bytes to a regular file; a file
