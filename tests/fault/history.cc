@@ -50,7 +50,8 @@ std::vector<Operation> OperationsOf(int number) {
       operations.push_back({Way::kDelete, "large", ""});
       break;
     case 6:
-      for (int i = 0; i < 40; i += 2) operations.push_back({Way::kDelete, absl::StrCat("many", i), ""});
+      for (int i = 0; i < 40; i += 2)
+        operations.push_back({Way::kDelete, absl::StrCat("many", i), ""});
       break;
     case 7:
       put("some", 3000);

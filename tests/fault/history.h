@@ -19,8 +19,8 @@ inline constexpr int kMaxSessions = 8;
 
 enum class Outcome : uint8_t {
   kNotAttempted,
-  kRefused,       // before Commit() was called
-  kFailed,        // by Commit(), which returned an error
+  kRefused,  // before Commit() was called
+  kFailed,   // by Commit(), which returned an error
   kAcknowledged,
 };
 

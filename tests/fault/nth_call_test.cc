@@ -1,7 +1,7 @@
 // The n-th system call of a kind fails, n = 1, 2, 3..., until a database lives its whole life
 // without meeting it: once, or for ever; with one error or another, or by doing half its work.
-// Whatever comes of it, nothing that was acknowledged is lost, nothing that failed is there in part,
-// the first failed flush poisons the handle (INV-9), and no temporary file is left (INV-14).
+// Whatever comes of it, nothing that was acknowledged is lost, nothing that failed is there in
+// part, the first failed flush poisons the handle (INV-9), and no temporary file is left (INV-14).
 #include <unistd.h>
 
 #include <cerrno>
@@ -132,24 +132,21 @@ TEST_P(NthCallTest, IsInterrupted) {
 
 INSTANTIATE_TEST_SUITE_P(
     EachKind, NthCallTest,
-    ::testing::Values(Kind{SystemCallKind::kOpen, "kOpen", true},
-                      Kind{SystemCallKind::kCreate, "kCreate", true},
-                      Kind{SystemCallKind::kStat, "kStat", false},
-                      Kind{SystemCallKind::kRead, "kRead", true},
-                      Kind{SystemCallKind::kWrite, "kWrite", true},
-                      Kind{SystemCallKind::kTruncate, "kTruncate", true},
-                      Kind{SystemCallKind::kAllocate, "kAllocate", true},
-                      Kind{SystemCallKind::kPunchHole, "kPunchHole", true},
-                      Kind{SystemCallKind::kSyncData, "kSyncData", false},
-                      Kind{SystemCallKind::kSyncAll, "kSyncAll", false},
-                      Kind{SystemCallKind::kLock, "kLock", true},
-                      Kind{SystemCallKind::kRename, "kRename", false},
-                      Kind{SystemCallKind::kRemove, "kRemove", false},
-                      Kind{SystemCallKind::kResolve, "kResolve", false},
-                      Kind{SystemCallKind::kMap, "kMap", false},
-                      Kind{SystemCallKind::kAdvise, "kAdvise", false},
-                      Kind{SystemCallKind::kPopulate, "kPopulate", true},
-                      Kind{SystemCallKind::kSyncMapping, "kSyncMapping", false}),
+    ::testing::Values(
+        Kind{SystemCallKind::kOpen, "kOpen", true}, Kind{SystemCallKind::kCreate, "kCreate", true},
+        Kind{SystemCallKind::kStat, "kStat", false}, Kind{SystemCallKind::kRead, "kRead", true},
+        Kind{SystemCallKind::kWrite, "kWrite", true},
+        Kind{SystemCallKind::kTruncate, "kTruncate", true},
+        Kind{SystemCallKind::kAllocate, "kAllocate", true},
+        Kind{SystemCallKind::kPunchHole, "kPunchHole", true},
+        Kind{SystemCallKind::kSyncData, "kSyncData", false},
+        Kind{SystemCallKind::kSyncAll, "kSyncAll", false},
+        Kind{SystemCallKind::kLock, "kLock", true}, Kind{SystemCallKind::kRename, "kRename", false},
+        Kind{SystemCallKind::kRemove, "kRemove", false},
+        Kind{SystemCallKind::kResolve, "kResolve", false},
+        Kind{SystemCallKind::kMap, "kMap", false}, Kind{SystemCallKind::kAdvise, "kAdvise", false},
+        Kind{SystemCallKind::kPopulate, "kPopulate", true},
+        Kind{SystemCallKind::kSyncMapping, "kSyncMapping", false}),
     [](const ::testing::TestParamInfo<Kind>& kind) { return std::string(kind.param.name); });
 
 // Half the bytes, and then the rest.
@@ -165,9 +162,8 @@ TEST_F(NthCallTest, WritesAndReadsHalf) {
 // As a disk does that becomes full.
 TEST_F(NthCallTest, WritesHalfAndThenFails) {
   for (const int error : {EIO, ENOSPC}) {
-    TryEachCall(
-        {.kind = SystemCallKind::kWrite, .effect = Effect::kShortThenError, .error = error},
-        /*must_get_through=*/false);
+    TryEachCall({.kind = SystemCallKind::kWrite, .effect = Effect::kShortThenError, .error = error},
+                /*must_get_through=*/false);
   }
 }
 

@@ -46,8 +46,8 @@ void CheckThread(const ReadTransaction& txn, const Keyspace& keyspace, uint64_t 
   for (int slot = 0; slot < kSlots; ++slot) {
     const absl::StatusOr<std::string_view> value = txn.Get(keyspace, SlotKey(thread, slot));
     const std::optional<std::string> expected = model.Value(slot);
-    const bool right = expected.has_value() ? value.ok() && *value == *expected
-                                            : absl::IsNotFound(value.status());
+    const bool right =
+        expected.has_value() ? value.ok() && *value == *expected : absl::IsNotFound(value.status());
     if (!right) {
       absl::StrAppend(&problems, SlotKey(thread, slot), " after commit ", found,
                       " is not what it should be (", value.status().ToString(), ")\n");

@@ -107,8 +107,8 @@ TEST_P(KillAtCallTest, OfARecovery) {
   const WriterTask first = {.path = left.File("db.esp"), .seed = seed_, .commits = 40};
   const SharedMemory<Ledger> ledger;
   const KillPoint in_the_middle = {SystemCallKind::kWrite, "", Moment::kAfter};
-  ASSERT_FALSE(RunUntilKilled([&] { return RunKilledAt(in_the_middle, 80, first, *ledger); })
-                   .has_value())
+  ASSERT_FALSE(
+      RunUntilKilled([&] { return RunKilledAt(in_the_middle, 80, first, *ledger); }).has_value())
       << "nothing is left to be recovered";
   const auto copy = [&](const os::TempDir& to) {
     std::filesystem::copy(left.path(), to.path(), std::filesystem::copy_options::recursive);
@@ -135,9 +135,9 @@ TEST_P(KillAtCallTest, OfARecovery) {
   }
 }
 
-#define ESPALIER_KILL_POINTS(kind)                                  \
+#define ESPALIER_KILL_POINTS(kind)                                     \
   KillPoint{SystemCallKind::kind, #kind, Moment::kBefore}, KillPoint { \
-    SystemCallKind::kind, #kind, Moment::kAfter                     \
+    SystemCallKind::kind, #kind, Moment::kAfter                        \
   }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -47,8 +47,8 @@ absl::Status CountCommit(WriteTransaction& txn, const Keyspace& keyspace) {
 absl::Status CommitOnce(Database& db, const WriterTask& task, const CommitName& name,
                         Ledger::Thread& ledger) {
   WriteOptions options;
-  options.durability = task.dishonesty == Dishonesty::kDoesNotLog ? Durability::kCheckpoint
-                                                                  : DurabilityOf(name);
+  options.durability =
+      task.dishonesty == Dishonesty::kDoesNotLog ? Durability::kCheckpoint : DurabilityOf(name);
   ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite(options));
   const Keyspace keyspace = db.default_keyspace();
   for (const Operation& operation : OperationsOf(name)) {
@@ -89,9 +89,8 @@ std::string RunWriter(const WriterTask& task, Ledger& ledger) {
   std::vector<std::thread> threads;
   for (int i = 0; i < kWriterThreads; ++i) {
     const auto index = static_cast<size_t>(i);
-    threads.emplace_back([&, i, index] {
-      results[index] = RunThread(*db, task, i, ledger.threads[index]);
-    });
+    threads.emplace_back(
+        [&, i, index] { results[index] = RunThread(*db, task, i, ledger.threads[index]); });
   }
   for (std::thread& thread : threads) thread.join();
   std::string problems;

@@ -1,4 +1,5 @@
-// An object that a fork child shares with its parent, and that outlives the child however that ends.
+// An object that a fork child shares with its parent, and that outlives the child however that
+// ends.
 //
 //   SharedMemory<std::atomic<int>> reached;
 //   if (fork() == 0) { *reached = 1; raise(SIGKILL); }
