@@ -27,8 +27,8 @@ uint64_t NumberAt(const ReadTransaction& txn, const Keyspace& keyspace, const st
   return number;
 }
 
-void CheckThread(const ReadTransaction& txn, const Keyspace& keyspace, uint64_t seed, int thread,
-                 Ledger::Thread& ledger, std::string& problems) {
+void CheckThread(const ReadTransaction& txn, const Keyspace& keyspace, int thread,
+                 ThreadModel& model, Ledger::Thread& ledger, std::string& problems) {
   const uint64_t found = NumberAt(txn, keyspace, LastKey(thread), problems);
   const uint64_t acknowledged = ledger.acknowledged.load();
   const uint64_t attempted = ledger.attempted.load();
@@ -41,7 +41,6 @@ void CheckThread(const ReadTransaction& txn, const Keyspace& keyspace, uint64_t 
     absl::StrAppend(&problems, "thread ", thread, ": commit ", attempted,
                     " was the last attempted, but ", found, " was found\n");
   }
-  ThreadModel model(seed, thread);
   model.AdvanceTo(found);
   for (int slot = 0; slot < kSlots; ++slot) {
     const absl::StatusOr<std::string_view> value = txn.Get(keyspace, SlotKey(thread, slot));
@@ -60,15 +59,16 @@ void CheckThread(const ReadTransaction& txn, const Keyspace& keyspace, uint64_t 
   }
 }
 
-std::string Check(Database& db, uint64_t seed, Ledger& ledger) {
+std::string Check(Database& db, ThreadModels& models, Ledger& ledger) {
   const absl::StatusOr<ReadTransaction> txn = db.BeginRead();
   if (!txn.ok()) return txn.status().ToString();
   std::string problems;
   const Keyspace keyspace = db.default_keyspace();
   uint64_t commits = 0;
   for (int i = 0; i < kWriterThreads; ++i) {
-    Ledger::Thread& thread = ledger.threads[static_cast<size_t>(i)];
-    CheckThread(*txn, keyspace, seed, i, thread, problems);
+    const auto index = static_cast<size_t>(i);
+    Ledger::Thread& thread = ledger.threads[index];
+    CheckThread(*txn, keyspace, i, models[index], thread, problems);
     commits += thread.found.load();
   }
   const uint64_t total = NumberAt(*txn, keyspace, kTotalKey, problems);
@@ -81,17 +81,31 @@ std::string Check(Database& db, uint64_t seed, Ledger& ledger) {
 
 }  // namespace
 
+ThreadModels NewModels(uint64_t seed) {
+  ThreadModels models;
+  for (int i = 0; i < kWriterThreads; ++i) models.emplace_back(seed, i);
+  return models;
+}
+
 std::string CheckInChild(const std::string& path, uint64_t seed, Ledger& ledger, AfterCheck after) {
+  ThreadModels models = NewModels(seed);
+  return CheckInChild(path, models, ledger, after);
+}
+
+std::string CheckInChild(const std::string& path, ThreadModels& models, Ledger& ledger,
+                         AfterCheck after) {
   std::string problems = InChild([&]() -> std::string {
     alarm(kPatienceSeconds);
     absl::StatusOr<Database> opened = Database::Open(path, WriterOptions());
     if (!opened.ok()) return absl::StrCat("Open: ", opened.status().ToString());
     auto db = std::make_unique<Database>(*std::move(opened));
-    const std::string found = Check(*db, seed, ledger);
+    const std::string found = Check(*db, models, ledger);
     if (after == AfterCheck::kClose) return found + std::string(db->Close().message());
     static_cast<void>(db.release());
     return found;
   });
+  // What the child learned, it learned for itself alone.
+  for (size_t i = 0; i < models.size(); ++i) models[i].AdvanceTo(ledger.threads[i].found.load());
   // The next writer's attempts begin with what is there now.
   for (Ledger::Thread& thread : ledger.threads) {
     thread.attempted.store(thread.found.load());

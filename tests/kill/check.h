@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "tests/kill/writer.h"
 
@@ -16,6 +17,12 @@ enum class AfterCheck { kClose, kAbandon };
 // acknowledged is lost, one that was not attempted is there, one is there in part, a page is not
 // sound. Notes in the ledger what it found, from where writers go on.
 std::string CheckInChild(const std::string& path, uint64_t seed, Ledger& ledger, AfterCheck after);
+
+// Likewise for one of many checks of the same database: `models` go on from the last one.
+using ThreadModels = std::vector<ThreadModel>;
+ThreadModels NewModels(uint64_t seed);
+std::string CheckInChild(const std::string& path, ThreadModels& models, Ledger& ledger,
+                         AfterCheck after);
 
 }  // namespace espalier::testing
 

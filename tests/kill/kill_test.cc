@@ -42,6 +42,7 @@ class KillTest : public ::testing::Test {
   // Kills writers until a check finds something, `kills` times at most.
   std::string KillOver(int kills, uint64_t seed, Dishonesty dishonesty) {
     Random random(seed);
+    ThreadModels models = NewModels(seed);
     for (int i = 0; i < kills; ++i) {
       const microseconds delay = RandomDelay(random);
       const WriterTask task = {.path = path_, .seed = seed, .dishonesty = dishonesty};
@@ -58,7 +59,7 @@ class KillTest : public ::testing::Test {
         }
       }
       const AfterCheck after = OneIn(random, 3) ? AfterCheck::kClose : AfterCheck::kAbandon;
-      const std::string problems = CheckInChild(path_, seed, *ledger_, after);
+      const std::string problems = CheckInChild(path_, models, *ledger_, after);
       if (!problems.empty()) {
         return absl::StrCat("kill ", i, " after ", delay.count(), " us:\n", problems);
       }
