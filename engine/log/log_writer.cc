@@ -347,6 +347,11 @@ Version LogWriter::version() const {
   return tail_version_;
 }
 
+absl::Status LogWriter::status() const {
+  MutexLock lock(&mutex_);
+  return error_;
+}
+
 LatencyHistogram LogWriter::flush_latency() const {
   MutexLock lock(&mutex_);
   return flush_latency_;

@@ -103,6 +103,8 @@ class LogWriter {
   Version version() const;
   uint64_t flushes() const { return flush_latency().count(); }
   LatencyHistogram flush_latency() const;
+  // The first flush that failed (INV-9).
+  absl::Status status() const;
   const std::string& path() const { return file_.path(); }
   const os::File& file() const { return file_; }
 

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 #include "engine/os/error.h"
 #include "engine/os/system_call.h"
@@ -58,7 +58,10 @@ absl::StatusOr<std::string> TemporaryNameBeside(std::string_view path) {
   if (RetryOnInterrupt([&] { return getrandom(&random, sizeof(random), 0); }) == -1) {
     return ErrnoStatus(errno, "draw a temporary name beside", path);
   }
-  return absl::StrFormat("%s/.espalier-new-%016x", Split(path).directory, random);
+  // Not StrFormat, whose destructor appends to the string: where memory runs out, that ends the
+  // program.
+  return absl::StrCat(Split(path).directory, "/.espalier-new-",
+                      absl::Hex(random, absl::kZeroPad16));
 }
 
 absl::StatusOr<File> CreateTemporaryBeside(std::string_view path) {

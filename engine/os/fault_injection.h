@@ -63,6 +63,10 @@ class SystemCallObserver {
   // 0: go on with the call. An errno: do not make the call, behave as if it had failed so.
   virtual int BeforeCall(const SystemCall& call) = 0;
 
+  // kRead, kWrite: of how many bytes the kernel is asked at most, between 1 and call.length. Less
+  // is a short read or write, after which the rest follows as a call of its own.
+  virtual uint64_t LimitLength(const SystemCall& call) { return call.length; }
+
   // Follows each BeforeCall; `result_errno` is 0 or what the call failed with, injected or real.
   virtual void AfterCall(const SystemCall& call, int result_errno) = 0;
 };

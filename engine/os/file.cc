@@ -110,7 +110,12 @@ absl::StatusOr<File> File::CreateExclusive(std::string_view path) {
   ESPALIER_ASSIGN_OR_RETURN(
       const int fd, OpenDescriptor(SystemCallKind::kCreate, name, O_RDWR | O_CREAT | O_EXCL));
   File file(fd, std::move(name));
-  ESPALIER_RETURN_IF_ERROR(file.Identify());
+  if (absl::Status status = file.Identify(); !status.ok()) {
+    // Nobody but this call knows that it is there.
+    static_cast<void>(Observed({.kind = SystemCallKind::kRemove, .path = file.path_},
+                               [&] { return unlink(file.path_.c_str()); }));
+    return status;
+  }
   return file;
 }
 
@@ -181,7 +186,7 @@ absl::StatusOr<size_t> File::ReadAt(uint64_t offset, std::span<uint8_t> buffer) 
                              .length = rest.size()};
     const ssize_t count = RetryOnInterrupt([&] {
       return Observed(call, [&] {
-        return pread(fd_, rest.data(), rest.size(), static_cast<off_t>(offset + done));
+        return pread(fd_, rest.data(), LimitedLength(call), static_cast<off_t>(offset + done));
       });
     });
     if (count == -1) return ErrnoStatus(errno, "read", path_);
@@ -202,8 +207,9 @@ absl::Status File::WriteAt(uint64_t offset, std::span<const uint8_t> data) {
                              .data = data,
                              .durable = direct_};
     const ssize_t count = RetryOnInterrupt([&] {
-      return Observed(
-          call, [&] { return pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset)); });
+      return Observed(call, [&] {
+        return pwrite(fd_, data.data(), LimitedLength(call), static_cast<off_t>(offset));
+      });
     });
     if (count == -1) return ErrnoStatus(errno, "write", path_);
     // The kernel does not return 0 for a write of more than 0 bytes to a regular file; a file

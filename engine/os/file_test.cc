@@ -52,6 +52,15 @@ TEST_F(FileTest, CreateMakesAnEmptyFileOnce) {
   EXPECT_NE(fcntl(file.fd(), F_GETFD) & FD_CLOEXEC, 0);
 }
 
+// A test that fails each system call in turn found the files of a creation whose fstat failed.
+TEST_F(FileTest, CreateLeavesNothingBehindWhenItFails) {
+  {
+    const FailingCalls stats(SystemCallKind::kStat, EIO);
+    EXPECT_THAT(File::CreateExclusive(path_), StatusIs(absl::StatusCode::kInternal));
+  }
+  EXPECT_THAT(File::Open(path_, OpenMode::kReadOnly), StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(FileTest, OpenReportsWhatIsInTheWay) {
   EXPECT_THAT(File::Open(path_, OpenMode::kReadWrite),
               StatusIs(absl::StatusCode::kNotFound, AllOf(HasSubstr("open"), HasSubstr(path_))));

@@ -35,6 +35,16 @@ auto Observed(const SystemCall& call, Function&& perform) -> decltype(perform())
   return result;
 }
 
+// The length to ask the kernel for: the call's own, or less if the observer wills.
+inline uint64_t LimitedLength(const SystemCall& call) {
+  SystemCallObserver* const observer =
+      fault_injection_internal::observer.load(std::memory_order_acquire);
+  if (observer == nullptr) [[likely]] {
+    return call.length;
+  }
+  return observer->LimitLength(call);
+}
+
 // Returns perform() as soon as it is anything but a failure with EINTR.
 template <typename Function>
 auto RetryOnInterrupt(Function&& perform) -> decltype(perform()) {

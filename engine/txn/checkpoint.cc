@@ -113,10 +113,11 @@ absl::StatusOr<std::optional<Engine::FrozenVersion>> Engine::Freeze(Closing clos
 absl::StatusOr<Engine::FrozenVersion> Engine::MarkLog(Version version) {
   FrozenVersion frozen;
   if (log_ == nullptr) return frozen;
-  ESPALIER_ASSIGN_OR_RETURN(const log::LogWriter::Appended mark, log_->AppendCheckpoint(version));
+  const absl::StatusOr<log::LogWriter::Appended> mark = log_->AppendCheckpoint(version);
+  if (!mark.ok()) return log_->status().ok() ? mark.status() : Poison(mark.status());
   frozen.log = log_;
-  frozen.log_begin = mark.before;
-  frozen.log_end = mark.end;
+  frozen.log_begin = mark->before;
+  frozen.log_end = mark->end;
   return frozen;
 }
 

@@ -488,8 +488,9 @@ absl::Status WriteState::CommitToLog() {
   engine.NoteLoggedRuns(logged_runs_);
   const absl::StatusOr<log::LogWriter::Appended> appended = engine.log_->Append(
       log::RecordKind::kTransaction, version_, redo_.record(), /*flush_follows=*/sync);
-  // The disk is full, or the ring is, because many came at once.
-  if (absl::IsResourceExhausted(appended.status())) {
+  // The disk is full, or the ring is, because many came at once; not so if it was a flush that
+  // found the disk full (INV-9).
+  if (absl::IsResourceExhausted(appended.status()) && engine.log_->status().ok()) {
     return CommitByCheckpoint(LogAfterwards::kRemoved);
   }
   if (!appended.ok()) return engine.Poison(appended.status());

@@ -146,6 +146,33 @@ TEST_F(FailedFlushTest, BeforeTheFirstChange) {
   ExpectSound(db);
 }
 
+// The log grows by 1 MiB at a time, and what it grew by is flushed before records go there. Where
+// that flush found the disk full, the commit took it for a full disk, which a checkpoint helps, and
+// the handle went on. (Found by the test that fails each system call in turn.)
+TEST_F(FailedFlushTest, OfTheLogThatGrows) {
+  for (const int error : {EIO, ENOSPC}) {
+    const os::TempDir dir;
+    Database db = Database::Open(dir.File("db.esp")).value();
+    const std::string value(100000, 'v');
+    ASSERT_THAT(db.Put(db.default_keyspace(), "visible", "2"), IsOk());
+    absl::Status first;
+    {
+      const FailingCalls calls(SystemCallKind::kSyncData, error, 0, 1);
+      for (int i = 0; i < 20 && first.ok(); ++i) {
+        first = db.Put(db.default_keyspace(), "key", value).status();
+      }
+      EXPECT_EQ(calls.calls(), 1);
+    }
+    EXPECT_THAT(db.BeginWrite(), StatusIs(first.code()));
+    EXPECT_THAT(db.Checkpoint(), StatusIs(first.code()));
+    ExpectReads(db, "visible", "2");
+    EXPECT_THAT(db.Close(), StatusIs(first.code()));
+    Database again = Database::Open(dir.File("db.esp")).value();
+    ExpectReads(again, "visible", "2");
+    ExpectSound(again);
+  }
+}
+
 // At the end nobody comes back to it, but it must not be called well.
 TEST_F(FailedFlushTest, AtClosing) {
   {

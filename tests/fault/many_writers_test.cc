@@ -1,0 +1,96 @@
+// The n-th system call fails while eight threads commit and share flushes: those whose flush failed
+// are told so, and what the others were told holds.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <ostream>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/seed_for_testing.h"
+#include "engine/os/temp_dir_for_testing.h"
+#include "gtest/gtest.h"
+#include "tests/fault/faulty_calls.h"
+#include "tests/kill/check.h"
+#include "tests/kill/writer.h"
+#include "tests/processes/child_process.h"
+#include "tests/support/shared_memory.h"
+
+namespace espalier::testing {
+namespace {
+
+using os::SystemCallKind;
+
+// Far more than the writers take.
+constexpr unsigned kPatienceSeconds = 30;
+constexpr int kNever = 20000;
+
+struct Shared {
+  FaultCounter faults;
+  Ledger ledger;
+};
+
+struct Kind {
+  SystemCallKind kind;
+  std::string_view name;
+};
+void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
+
+class ManyWritersTest : public ::testing::TestWithParam<Kind> {
+ protected:
+  // As in nth_call_test.
+  static void SetUpTestSuite() {
+    if (std::getenv("ESPALIER_ON_DISK") == nullptr && access("/dev/shm", W_OK) == 0) {
+      setenv("TEST_TMPDIR", "/dev/shm", /*overwrite=*/1);
+    }
+  }
+
+  void TryEachCall(Fault fault) {
+    for (fault.n = 1; !HasFailure(); fault.n += 1 + fault.n / 16) {
+      SCOPED_TRACE(fault.Name());
+      const os::TempDir dir;
+      const SharedMemory<Shared> shared;
+      const WriterTask task = {.path = dir.File("db.esp"), .seed = seed_, .commits = 12};
+      // What the writers say went wrong was made to; how they end is what counts.
+      const std::string ended = InChild([&]() -> std::string {
+        alarm(kPatienceSeconds);
+        const FaultyCalls calls(fault, &shared->faults);
+        static_cast<void>(RunWriter(task, shared->ledger));
+        return "";
+      });
+      EXPECT_EQ(ended, "");
+      EXPECT_EQ(CheckInChild(task.path, seed_, shared->ledger, AfterCheck::kClose), "");
+      if (shared->faults.calls < fault.n) break;
+      ASSERT_LT(fault.n, kNever);
+    }
+  }
+
+  const uint64_t seed_ = TestSeed();
+};
+
+TEST_P(ManyWritersTest, FailsOnce) {
+  for (const int error : {EIO, ENOSPC}) TryEachCall({.kind = GetParam().kind, .error = error});
+}
+
+TEST_P(ManyWritersTest, FailsForEver) {
+  for (const int error : {EIO, ENOSPC}) {
+    TryEachCall({.kind = GetParam().kind, .for_ever = true, .error = error});
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(EachKind, ManyWritersTest,
+                         ::testing::Values(Kind{SystemCallKind::kWrite, "kWrite"},
+                                           Kind{SystemCallKind::kSyncMapping, "kSyncMapping"},
+                                           Kind{SystemCallKind::kSyncData, "kSyncData"},
+                                           Kind{SystemCallKind::kSyncAll, "kSyncAll"},
+                                           Kind{SystemCallKind::kAllocate, "kAllocate"},
+                                           Kind{SystemCallKind::kRemove, "kRemove"},
+                                           Kind{SystemCallKind::kRename, "kRename"}),
+                         [](const ::testing::TestParamInfo<Kind>& kind) {
+                           return std::string(kind.param.name);
+                         });
+
+}  // namespace
+}  // namespace espalier::testing
