@@ -17,7 +17,8 @@ struct RunOptions {
   uint64_t record_count = 5'000'000;
   uint64_t value_size_bytes = 100;
   uint64_t repetitions = 3;
-  double seconds = 3;  // of measuring, for each timed row, engine and repetition
+  double seconds = 3;           // of measuring, for each timed row, engine and repetition
+  double durable_seconds = 20;  // the same for the rates of durable rows
   double warmup_seconds = 0.5;
   std::string parent_directory = "/tmp";
   uint64_t seed = 1;

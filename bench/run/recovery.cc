@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "bench/run/block_device.h"
+#include "bench/run/stages.h"
+#include "bench/run/status_macros.h"
+
+namespace espalier::bench {
+namespace {
+
+struct Size {
+  std::string_view name;  // within that of a row
+  uint64_t raw_bytes;
+};
+constexpr std::array kSizes = {Size{"100mb", 100'000'000}, Size{"2gb", 2'000'000'000}};
+constexpr std::array kCaches = {std::string_view("warm"), std::string_view("cold")};
+
+const Row* RowOf(const Contest& contest, std::string_view kind, const Size& size,
+                 std::string_view cache) {
+  return contest.Chosen(
+      absl::StrCat(std::string(kind), "-", std::string(size.name), "-", std::string(cache)));
+}
+
+// The database is opened by a process that has never seen it. Its files are in the page cache as
+// the last one left them, or not at all.
+absl::Status MeasureOpening(Contest& contest, Contestant& contestant, const Start& start,
+                            std::string_view cache, const Row& row) {
+  contestant.worker.reset();
+  if (cache == "cold") contest.scratch().DropFromPageCache(contestant.name());
+  RETURN_IF_ERROR(contest.StartWorker(contestant, start));
+  RETURN_IF_ERROR(contest.Do(contestant, row.step, &row));
+  return contest.Do(contestant, "close");
+}
+
+absl::Status MeasureSize(Contest& contest, Contestant& contestant, const Size& size) {
+  const uint64_t record_bytes = kKeySizeBytes + contest.options().value_size_bytes;
+  const Workload workload(size.raw_bytes / record_bytes, contest.options().value_size_bytes, 0);
+  const Start start{.workload = workload, .directory = contest.scratch().Fresh(contestant.name())};
+  RETURN_IF_ERROR(contest.StartWorker(contestant, start));
+  for (std::string_view step : {"open", "append", "close"}) {
+    RETURN_IF_ERROR(contest.Do(contestant, step));
+  }
+  for (std::string_view cache : kCaches) {
+    const Row* const row = RowOf(contest, "open", size, cache);
+    if (row == nullptr) continue;
+    RETURN_IF_ERROR(MeasureOpening(contest, contestant, start, cache, *row));
+  }
+  for (std::string_view cache : kCaches) {
+    const Row* const row = RowOf(contest, "recover", size, cache);
+    if (row == nullptr) continue;
+    RETURN_IF_ERROR(contest.StartWorker(contestant, start));
+    RETURN_IF_ERROR(contest.Do(contestant, "open"));
+    RETURN_IF_ERROR(contest.Do(contestant, "fill-log"));
+    // The end of a worker with an open database is SIGKILL.
+    RETURN_IF_ERROR(MeasureOpening(contest, contestant, start, cache, *row));
+  }
+  return absl::OkStatus();
+}
+
+bool IsChosen(const Contest& contest, const Size& size) {
+  const std::vector<const Row*> rows = contest.RowsOf(Stage::kRecovery);
+  return std::any_of(rows.begin(), rows.end(), [&](const Row* row) {
+    return row->name.find(absl::StrCat("-", std::string(size.name), "-")) != std::string_view::npos;
+  });
+}
+
+}  // namespace
+
+absl::Status RunRecovery(Contest& contest) {
+  const std::vector<const Row*> rows = contest.RowsOf(Stage::kRecovery);
+  if (rows.empty()) return absl::OkStatus();
+  if (const auto device = BlockDevice::Under(contest.scratch().path()); !device.ok()) {
+    for (const Row* row : rows) contest.RecordNotRun(*row, std::string(device.status().message()));
+    return absl::OkStatus();
+  }
+  for (Contestant* contestant : contest.Shuffled()) {
+    // What a crash leaves of a rival's log is not the same work: its size is another.
+    if (contestant->name() != kOwnEngine) continue;
+    for (const Size& size : kSizes) {
+      if (!IsChosen(contest, size)) continue;
+      RETURN_IF_ERROR(MeasureSize(contest, *contestant, size));
+      contestant->worker.reset();
+    }
+    contest.scratch().Fresh(contestant->name());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace espalier::bench
