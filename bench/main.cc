@@ -34,6 +34,7 @@ void MakeQuick(RunOptions& options) {
   options.repetitions = 1;
   options.seconds = 0.5;
   options.durable_seconds = 0.5;
+  options.largest_database_bytes = 100'000'000;
   options.warmup_seconds = 0.1;
 }
 
@@ -130,6 +131,7 @@ int main(int argc, char** argv) {
   app.add_option("--markdown", arguments.output.markdown, "write the report to this file");
   app.add_option("--readme", arguments.output.readme,
                  "put the results into this file, between its marks");
+  app.add_option("--marks", arguments.output.marks, "their name")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   return espalier::bench::Run(std::move(arguments));
 }

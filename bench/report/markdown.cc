@@ -44,7 +44,8 @@ std::string RatiosText(const RowResult& row) {
   if (row.bars.empty() && HigherIsBetter(row)) references.emplace_back(kBestRival);
   std::vector<std::string> texts;
   for (const std::string& reference : references) {
-    if (const auto ratio = row.RatioTo(reference)) texts.push_back(absl::StrFormat("%.2f×", *ratio));
+    if (const auto ratio = row.RatioTo(reference))
+      texts.push_back(absl::StrFormat("%.2f×", *ratio));
   }
   return absl::StrJoin(texts, ", ");
 }

@@ -20,6 +20,7 @@ struct RunOptions {
   double seconds = 3;           // of measuring, for each timed row, engine and repetition
   double durable_seconds = 20;  // the same for the rates of durable rows
   double warmup_seconds = 0.5;
+  uint64_t largest_database_bytes = 2'000'000'000;  // raw; rows about larger ones are not run
   std::string parent_directory = "/tmp";
   uint64_t seed = 1;
 };

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <array>
 
 #include "absl/strings/str_cat.h"
@@ -58,11 +57,28 @@ absl::Status MeasureSize(Contest& contest, Contestant& contestant, const Size& s
   return absl::OkStatus();
 }
 
-bool IsChosen(const Contest& contest, const Size& size) {
-  const std::vector<const Row*> rows = contest.RowsOf(Stage::kRecovery);
-  return std::any_of(rows.begin(), rows.end(), [&](const Row* row) {
-    return row->name.find(absl::StrCat("-", std::string(size.name), "-")) != std::string_view::npos;
-  });
+std::vector<const Row*> RowsOf(const Contest& contest, const Size& size) {
+  std::vector<const Row*> rows = contest.RowsOf(Stage::kRecovery);
+  const std::string part = absl::StrCat("-", std::string(size.name), "-");
+  std::erase_if(rows,
+                [&](const Row* row) { return row->name.find(part) == std::string_view::npos; });
+  return rows;
+}
+
+void RecordNotRun(Contest& contest, const std::vector<const Row*>& rows, const std::string& why) {
+  for (const Row* row : rows) contest.RecordNotRun(*row, why);
+}
+
+absl::Status RunSize(Contest& contest, Contestant& contestant, const Size& size) {
+  const std::vector<const Row*> rows = RowsOf(contest, size);
+  if (rows.empty()) return absl::OkStatus();
+  if (size.raw_bytes > contest.options().largest_database_bytes) {
+    RecordNotRun(contest, rows, "takes too long for a quick run");
+    return absl::OkStatus();
+  }
+  const absl::Status status = MeasureSize(contest, contestant, size);
+  contestant.worker.reset();
+  return status;
 }
 
 }  // namespace
@@ -71,16 +87,14 @@ absl::Status RunRecovery(Contest& contest) {
   const std::vector<const Row*> rows = contest.RowsOf(Stage::kRecovery);
   if (rows.empty()) return absl::OkStatus();
   if (const auto device = BlockDevice::Under(contest.scratch().path()); !device.ok()) {
-    for (const Row* row : rows) contest.RecordNotRun(*row, std::string(device.status().message()));
+    RecordNotRun(contest, rows, std::string(device.status().message()));
     return absl::OkStatus();
   }
   for (Contestant* contestant : contest.Shuffled()) {
     // What a crash leaves of a rival's log is not the same work: its size is another.
     if (contestant->name() != kOwnEngine) continue;
     for (const Size& size : kSizes) {
-      if (!IsChosen(contest, size)) continue;
-      RETURN_IF_ERROR(MeasureSize(contest, *contestant, size));
-      contestant->worker.reset();
+      RETURN_IF_ERROR(RunSize(contest, *contestant, size));
     }
     contest.scratch().Fresh(contestant->name());
   }
