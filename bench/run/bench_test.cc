@@ -128,15 +128,16 @@ TEST_F(BenchTest, RowsOnTheLoadedDatabaseGiveFiguresForEveryEngine) {
 // The rows of recovery have databases of a fixed size and are left out.
 TEST_F(BenchTest, DurableRowsGiveFiguresForEveryEngineAndTheDevice) {
   const std::string json = testing::TempDir() + "bench_test_durable.json";
-  const int status = WaitForEnd(Start(
-      {"--records", "2000", "--repetitions", "1", "--seconds", "0.01", "--durable-seconds", "0.05",
-       "--warmup", "0", "--rows", "flush-*,durable-*", "--json", json, "--markdown", "/dev/null"}));
+  const int status = WaitForEnd(
+      Start({"--records", "2000", "--repetitions", "1", "--seconds", "0.01", "--durable-seconds",
+             "0.05", "--warmup", "0", "--rows", "flush-*,durable-put-*,durable-bytes", "--json",
+             json, "--markdown", "/dev/null"}));
   ASSERT_TRUE(WIFEXITED(status));
   ASSERT_EQ(WEXITSTATUS(status), 0);
   const absl::StatusOr<Results> results = ReadResults(json);
   ASSERT_TRUE(results.ok()) << results.status();
   for (const RowResult& row : results->rows) {
-    if (!row.not_run.empty()) continue;  // no real disk here, or no strace
+    if (!row.not_run.empty()) continue;  // no real disk here
     EXPECT_TRUE(row.is_durable) << row.name;
     if (row.name.starts_with("flush-") || row.name == "durable-put-1") {
       EXPECT_GT(row.Median(std::string(kDeviceName)).value_or(0), 0) << row.name;
@@ -148,6 +149,22 @@ TEST_F(BenchTest, DurableRowsGiveFiguresForEveryEngineAndTheDevice) {
     }
   }
   ExpectNothingLeft();
+}
+
+// Two engines whose number is known: one writes its log, the other its data and then its meta page.
+TEST_F(BenchTest, TheFlushesOfACommitAreCounted) {
+  const std::string json = testing::TempDir() + "bench_test_flushes.json";
+  const int status =
+      WaitForEnd(Start({"--records", "2000", "--repetitions", "1", "--engines", "espalier,lmdb",
+                        "--rows", "durable-flushes", "--json", json, "--markdown", "/dev/null"}));
+  ASSERT_TRUE(WIFEXITED(status));
+  ASSERT_EQ(WEXITSTATUS(status), 0);
+  const absl::StatusOr<Results> results = ReadResults(json);
+  ASSERT_TRUE(results.ok()) << results.status();
+  const RowResult& row = results->rows.front();
+  if (!row.not_run.empty()) GTEST_SKIP() << row.not_run;
+  EXPECT_NEAR(row.Median("espalier").value_or(0), 1, 0.01);
+  EXPECT_NEAR(row.Median("lmdb").value_or(0), 2, 0.01);
 }
 
 TEST_F(BenchTest, DurableRowsAreNotRunInMemory) {
