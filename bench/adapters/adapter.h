@@ -36,9 +36,9 @@ struct OpenOptions {
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 // One thread's access; write transactions of several threads wait for each other or run side by
-// side, as the engine can, and put different keys. Reads happen between BeginRead and EndRead, or between BeginWrite and
-// Commit; writes only in the latter. A view that was returned holds until the next call on the
-// session.
+// side, as the engine can, and put different keys. Reads happen between BeginRead and EndRead, or
+// between BeginWrite and Commit; writes only in the latter. A view that was returned holds until
+// the next call on the session.
 class Session {
  public:
   virtual ~Session() = default;

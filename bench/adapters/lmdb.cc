@@ -209,14 +209,13 @@ Settings CommonSettings(const OpenOptions& options, std::string flags) {
 }  // namespace
 
 Adapter LmdbAdapter() {
-  return {
-      .name = "lmdb",
-      .version = Version,
-      .commits_survive_process_death = true,
-      .settings = [](const OpenOptions& options) { return CommonSettings(options, ""); },
-      .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
-        return std::make_unique<LmdbDatabase>(options, 0);
-      }};
+  return {.name = "lmdb",
+          .version = Version,
+          .commits_survive_process_death = true,
+          .settings = [](const OpenOptions& options) { return CommonSettings(options, ""); },
+          .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
+            return std::make_unique<LmdbDatabase>(options, 0);
+          }};
 }
 
 Adapter LmdbWritemapAdapter() {

@@ -33,9 +33,9 @@ std::string Synchronous(const OpenOptions& options) {
 }
 
 std::string Pragmas(const OpenOptions& options) {
-  return absl::StrCat(
-      "PRAGMA journal_mode=WAL; ", Synchronous(options), "PRAGMA mmap_size=", 1ll << 40,
-      "; PRAGMA cache_size=-", CacheBytes(options) >> 10, "; PRAGMA temp_store=MEMORY;");
+  return absl::StrCat("PRAGMA journal_mode=WAL; ", Synchronous(options),
+                      "PRAGMA mmap_size=", 1ll << 40, "; PRAGMA cache_size=-",
+                      CacheBytes(options) >> 10, "; PRAGMA temp_store=MEMORY;");
 }
 
 constexpr const char* kCreate =

@@ -27,8 +27,8 @@ enum class Stage {
 // the same row where the row is a rate, at most where it is anything else.
 struct Bar {
   double factor = 0;           // 0: no bar
-  std::string_view reference;  // kBestRival, an engine in any of its modes; empty: the factor is the
-                               // figure
+  std::string_view reference;  // kBestRival, an engine in any of its modes; empty: the factor is
+                               // the figure
 };
 
 inline constexpr std::string_view kBestRival = "best rival";
