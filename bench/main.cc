@@ -19,9 +19,10 @@ constexpr int kExitInterrupted = 130;
 
 struct Arguments {
   RunOptions run;
-  std::vector<std::string> row_globs = {"*"};
+  std::vector<std::string> row_globs;  // empty: by the two flags
   std::vector<std::string> engine_globs = {"*"};
   bool quick = false;
+  bool durable = false;
   bool list = false;
   std::string render_path;
   OutputPaths output;
@@ -32,6 +33,8 @@ void MakeQuick(RunOptions& options) {
   options.record_count = 250'000;
   options.repetitions = 1;
   options.seconds = 0.5;
+  options.durable_seconds = 0.5;
+  options.largest_database_bytes = 100'000'000;
   options.warmup_seconds = 0.1;
 }
 
@@ -58,11 +61,23 @@ int List() {
   return 0;
 }
 
+// The durable rows take nearly as long as all others together, so they are a run of their own; but
+// a quick run is of all.
+absl::StatusOr<std::vector<const Row*>> RowsOf(const Arguments& arguments) {
+  if (!arguments.row_globs.empty()) return ChooseRows(arguments.row_globs);
+  const bool all = arguments.quick && !arguments.durable;
+  std::vector<const Row*> rows;
+  for (const Row& row : AllRows()) {
+    if (all || row.is_durable() == arguments.durable) rows.push_back(&row);
+  }
+  return rows;
+}
+
 int Run(Arguments arguments) {
   if (arguments.list) return List();
   if (!arguments.render_path.empty())
     return Finish(ReadResults(arguments.render_path), arguments.output);
-  absl::StatusOr<std::vector<const Row*>> rows = ChooseRows(arguments.row_globs);
+  absl::StatusOr<std::vector<const Row*>> rows = RowsOf(arguments);
   if (!rows.ok()) return Fail(rows.status(), kExitUsage);
   absl::StatusOr<std::vector<const Adapter*>> engines = ChooseEngines(arguments.engine_globs);
   if (!engines.ok()) return Fail(engines.status(), kExitUsage);
@@ -78,11 +93,17 @@ int Run(Arguments arguments) {
 int main(int argc, char** argv) {
   espalier::bench::Arguments arguments;
   espalier::bench::RunOptions& run = arguments.run;
-  CLI::App app("Runs the same workloads on Espalier and its rivals, all with sync off.");
+  CLI::App app("Runs the same workloads on Espalier and its rivals.");
   app.add_flag_callback(
-         "--quick", [&run] { espalier::bench::MakeQuick(run); },
-         "few records, one repetition: under five minutes")
+         "--quick",
+         [&] {
+           arguments.quick = true;
+           espalier::bench::MakeQuick(run);
+         },
+         "all rows, few records, one repetition: under five minutes")
       ->trigger_on_parse();
+  app.add_flag("--durable", arguments.durable,
+               "the rows about what survives, instead of those with sync off");
   app.add_option("--rows", arguments.row_globs, "rows to run: names or globs, comma-separated")
       ->delimiter(',');
   app.add_option("--engines", arguments.engine_globs, "engines to run, likewise")->delimiter(',');
@@ -94,6 +115,8 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--seconds", run.seconds, "measured seconds a cell and repetition")
+      ->capture_default_str();
+  app.add_option("--durable-seconds", run.durable_seconds, "the same for durable rates")
       ->capture_default_str();
   app.add_option("--warmup", run.warmup_seconds, "seconds of warm-up before")
       ->capture_default_str();
@@ -108,6 +131,7 @@ int main(int argc, char** argv) {
   app.add_option("--markdown", arguments.output.markdown, "write the report to this file");
   app.add_option("--readme", arguments.output.readme,
                  "put the results into this file, between its marks");
+  app.add_option("--marks", arguments.output.marks, "their name")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   return espalier::bench::Run(std::move(arguments));
 }

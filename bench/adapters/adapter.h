@@ -3,8 +3,8 @@
 //
 // An adapter does what the call says in the way that suits its engine best (native multi-get,
 // native bulk load, reused cursors and transactions), and nothing else. Nothing is synced to the
-// device unless Flush() is called. A failing engine ends the process through Die(): a benchmark has
-// nothing to recover.
+// device unless Flush() is called, or the database is opened as a durable one. A failing engine
+// ends the process through Die(): a benchmark has nothing to recover.
 #ifndef ESPALIER_BENCH_ADAPTERS_ADAPTER_H_
 #define ESPALIER_BENCH_ADAPTERS_ADAPTER_H_
 
@@ -26,15 +26,19 @@ struct OpenOptions {
       0;  // raw key+value bytes that the database will hold: caches are sized from it
   uint64_t memory_limit_bytes = 0;  // what the process may use; 0 when the data and the caches fit
   uint64_t reader_threads = 1;
+  // Session::Commit() returns only once the transaction survives loss of power. Sorted loads need
+  // not.
+  bool durable = false;
 };
 
 // Name and value of each setting that differs from the engine's default, as printed with the
 // results.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
-// One thread's access. Reads happen between BeginRead and EndRead, or between BeginWrite and
-// Commit; writes only in the latter. A view that was returned holds until the next call on the
-// session.
+// One thread's access; write transactions of several threads wait for each other or run side by
+// side, as the engine can, and put different keys. Reads happen between BeginRead and EndRead, or
+// between BeginWrite and Commit; writes only in the latter. A view that was returned holds until
+// the next call on the session.
 class Session {
  public:
   virtual ~Session() = default;

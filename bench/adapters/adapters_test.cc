@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "bench/adapters/adapter.h"
 #include "gtest/gtest.h"
@@ -29,12 +31,13 @@ class AdapterTest : public testing::TestWithParam<std::string_view> {
     std::filesystem::remove_all(directory_);
   }
 
-  void Open() {
+  void Open(bool durable = false) {
     database_.reset();
     database_ = FindAdapter(GetParam())
                     ->open({.directory = directory_,
                             .data_bytes = dataset_.raw_bytes(),
-                            .memory_limit_bytes = 0});
+                            .memory_limit_bytes = 0,
+                            .durable = durable});
   }
 
   void Put(Session& session, uint64_t index, uint64_t generation = 0) {
@@ -169,6 +172,37 @@ TEST_P(AdapterTest, AReadModifyWriteSeesItsOwnTransaction) {
   session->BeginRead();
   EXPECT_EQ(session->Get(Dataset::KeyOf(3)), dataset_.ValueOf(3, 1));
   session->EndRead();
+}
+
+TEST_P(AdapterTest, ADurableOneAgreesWithTheModelAfterPutsOfSeveralThreads) {
+  constexpr uint64_t kThreads = 4;
+  Open(/*durable=*/true);
+  Load();
+  {
+    std::vector<std::jthread> threads;
+    for (uint64_t thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        std::unique_ptr<Session> session = database_->NewSession();
+        for (uint64_t index = thread; index < 100; index += kThreads) {
+          session->BeginWrite();
+          session->Put(Dataset::KeyOf(index), dataset_.ValueOf(index, 1));
+          session->Commit();
+        }
+      });
+    }
+  }
+  for (uint64_t index = 0; index < 100; ++index)
+    model_[std::string(std::string_view(Dataset::KeyOf(index)))] = dataset_.ValueOf(index, 1);
+  Compare();
+  database_->Flush();
+  Open(/*durable=*/true);
+  Compare();
+}
+
+TEST_P(AdapterTest, SettingsSayWhetherItIsDurable) {
+  const Adapter& adapter = *FindAdapter(GetParam());
+  EXPECT_NE(adapter.settings({.directory = directory_}),
+            adapter.settings({.directory = directory_, .durable = true}));
 }
 
 // A scan after another session's commit, in a new transaction, must not be answered by a cursor

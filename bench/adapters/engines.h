@@ -8,8 +8,8 @@ namespace espalier::bench {
 
 Adapter EspalierAdapter();
 Adapter RocksdbAdapter();
-Adapter LmdbAdapter();          // MDB_NOSYNC: ordinary writes, read-only map
-Adapter LmdbWritemapAdapter();  // MDB_NOSYNC | MDB_WRITEMAP
+Adapter LmdbAdapter();          // ordinary writes, read-only map
+Adapter LmdbWritemapAdapter();  // MDB_WRITEMAP
 Adapter LeveldbAdapter();
 Adapter WiredtigerAdapter();
 Adapter SqliteAdapter();

@@ -16,11 +16,11 @@
 namespace espalier::bench {
 namespace {
 
-// Nothing is flushed to the device before Flush(), as with all others; a commit outlives the
-// process.
-espalier::Options Options() {
+// Unless durable, nothing is flushed to the device before Flush(), as with all others; a commit
+// outlives the process.
+espalier::Options Options(const OpenOptions& open) {
   espalier::Options options;
-  options.durability = Durability::kAsync;
+  options.durability = open.durable ? Durability::kSync : Durability::kAsync;
   return options;
 }
 
@@ -103,8 +103,8 @@ class EspalierSession : public Session {
 class EspalierDatabase : public Database {
  public:
   explicit EspalierDatabase(const OpenOptions& options)
-      : db_(Checked(espalier::Database::Open(options.directory + "/data.esp", Options()), "Open")) {
-  }
+      : db_(Checked(espalier::Database::Open(options.directory + "/data.esp", Options(options)),
+                    "Open")) {}
 
   ~EspalierDatabase() override { Check(db_.Close(), "Close"); }
 
@@ -137,10 +137,10 @@ std::string Version() { return VersionString(); }
 std::string OnOrOff(bool on) { return on ? "on" : "off"; }
 
 // All of its options, though only the first differs from the default.
-Settings GetSettings(const OpenOptions&) {
-  const espalier::Options options = Options();
+Settings GetSettings(const OpenOptions& open) {
+  const espalier::Options options = Options(open);
   return {
-      {"durability", "kAsync"},
+      {"durability", open.durable ? "kSync" : "kAsync"},
       {"page_size_bytes", absl::StrCat(options.page_size_bytes)},
       {"verify_checksums", OnOrOff(options.verify_checksums)},
       {"protect_from_stray_stores", OnOrOff(options.protect_from_stray_stores)},

@@ -39,7 +39,7 @@ uint64_t WriteBufferBytes(const OpenOptions& options) {
 
 class LeveldbSession : public Session {
  public:
-  explicit LeveldbSession(leveldb::DB* db) : db_(db) {}
+  LeveldbSession(leveldb::DB* db, bool durable) : db_(db) { write_.sync = durable; }
 
   void BeginRead() override { iterator_.reset(); }
   void EndRead() override {}
@@ -68,7 +68,7 @@ class LeveldbSession : public Session {
   void Put(std::string_view key, std::string_view value) override {
     batch_.Put(ToSlice(key), ToSlice(value));
   }
-  void Commit() override { Check(db_->Write({}, &batch_), "Write"); }
+  void Commit() override { Check(db_->Write(write_, &batch_), "Write"); }
 
  private:
   std::string_view GetInto(std::string_view key, std::string& value) {
@@ -79,6 +79,7 @@ class LeveldbSession : public Session {
   }
 
   leveldb::DB* db_;
+  leveldb::WriteOptions write_;
   std::unique_ptr<leveldb::Iterator> iterator_;  // as old as the running read
   leveldb::WriteBatch batch_;
   std::string value_;
@@ -88,7 +89,8 @@ class LeveldbSession : public Session {
 class LeveldbDatabase : public Database {
  public:
   explicit LeveldbDatabase(const OpenOptions& open)
-      : cache_(leveldb::NewLRUCache(CacheBytes(open))),
+      : durable_(open.durable),
+        cache_(leveldb::NewLRUCache(CacheBytes(open))),
         filter_(leveldb::NewBloomFilterPolicy(kBloomBits)) {
     leveldb::Options options;
     options.create_if_missing = true;
@@ -104,7 +106,7 @@ class LeveldbDatabase : public Database {
   }
 
   std::unique_ptr<Session> NewSession() override {
-    return std::make_unique<LeveldbSession>(db_.get());
+    return std::make_unique<LeveldbSession>(db_.get(), durable_);
   }
 
   void BeginAppend() override {}
@@ -131,6 +133,7 @@ class LeveldbDatabase : public Database {
   void Compact() override { db_->CompactRange(nullptr, nullptr); }
 
  private:
+  const bool durable_;
   std::unique_ptr<leveldb::Cache> cache_;
   std::unique_ptr<const leveldb::FilterPolicy> filter_;
   std::unique_ptr<leveldb::DB> db_;
@@ -153,7 +156,7 @@ Adapter LeveldbAdapter() {
             {"write_buffer_size", absl::StrCat(WriteBufferBytes(options) >> 20, " MiB")},
             {"max_file_size", absl::StrCat(kMaxFileBytes >> 20, " MiB")},
             {"max_open_files", absl::StrCat(kMaxOpenFiles)},
-            {"log", "on, sync = false"},
+            {"log", options.durable ? "on, sync = true" : "on, sync = false"},
             {"sorted load", absl::StrCat("batches of ", kAppendsPerBatch, " in key order")},
             {"multi-get", "none: a loop of Get"},
             {"before read rows", "CompactRange of everything"},

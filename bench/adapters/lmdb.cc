@@ -1,5 +1,5 @@
-// LMDB, with an ordinary and with a writable map. Sync is off (MDB_NOSYNC): a commit reaches the
-// page cache, and Flush() is mdb_env_sync.
+// LMDB, with an ordinary and with a writable map. Sync is off (MDB_NOSYNC) unless the database is
+// durable: a commit reaches the page cache, and Flush() is mdb_env_sync.
 #include <lmdb.h>
 
 #include <memory>
@@ -34,6 +34,8 @@ uint64_t MapSize(const OpenOptions& options) { return options.data_bytes * 8 + (
 unsigned ReadaheadFlag(const OpenOptions& options) {
   return options.memory_limit_bytes != 0 ? MDB_NORDAHEAD : 0;
 }
+
+unsigned SyncFlag(const OpenOptions& options) { return options.durable ? 0 : MDB_NOSYNC; }
 
 class LmdbSession : public Session {
  public:
@@ -118,7 +120,7 @@ class LmdbDatabase : public Database {
  public:
   LmdbDatabase(const OpenOptions& options, unsigned flags)
       : path_(options.directory + "/data.mdb"),
-        flags_(flags | ReadaheadFlag(options)),
+        flags_(flags | ReadaheadFlag(options) | SyncFlag(options)),
         map_size_(MapSize(options)) {
     Open();
   }
@@ -166,8 +168,7 @@ class LmdbDatabase : public Database {
   void Open() {
     Check(mdb_env_create(&env_), "mdb_env_create");
     Check(mdb_env_set_mapsize(env_, map_size_), "mdb_env_set_mapsize");
-    Check(mdb_env_open(env_, path_.c_str(), flags_ | MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC,
-                       kFileMode),
+    Check(mdb_env_open(env_, path_.c_str(), flags_ | MDB_NOSUBDIR | MDB_NOTLS, kFileMode),
           "mdb_env_open");
     MDB_txn* txn = nullptr;
     Check(mdb_txn_begin(env_, nullptr, 0, &txn), "mdb_txn_begin");
@@ -190,9 +191,11 @@ std::string Version() {
 }
 
 Settings CommonSettings(const OpenOptions& options, std::string flags) {
+  flags += "MDB_NOTLS MDB_NOSUBDIR";
+  if (SyncFlag(options) != 0) flags += " MDB_NOSYNC";
   if (ReadaheadFlag(options) != 0) flags += " MDB_NORDAHEAD";
   return {
-      {"flags", flags + " MDB_NOTLS MDB_NOSUBDIR"},
+      {"flags", flags},
       {"map size", absl::StrCat(MapSize(options) >> 30, " GiB")},
       {"sorted load",
        absl::StrCat("MDB_APPEND on a cursor, ", kAppendsPerTransaction, " records a transaction")},
@@ -206,14 +209,13 @@ Settings CommonSettings(const OpenOptions& options, std::string flags) {
 }  // namespace
 
 Adapter LmdbAdapter() {
-  return {
-      .name = "lmdb",
-      .version = Version,
-      .commits_survive_process_death = true,
-      .settings = [](const OpenOptions& options) { return CommonSettings(options, "MDB_NOSYNC"); },
-      .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
-        return std::make_unique<LmdbDatabase>(options, 0);
-      }};
+  return {.name = "lmdb",
+          .version = Version,
+          .commits_survive_process_death = true,
+          .settings = [](const OpenOptions& options) { return CommonSettings(options, ""); },
+          .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
+            return std::make_unique<LmdbDatabase>(options, 0);
+          }};
 }
 
 Adapter LmdbWritemapAdapter() {
@@ -221,9 +223,7 @@ Adapter LmdbWritemapAdapter() {
           .version = Version,
           .commits_survive_process_death = true,
           .settings =
-              [](const OpenOptions& options) {
-                return CommonSettings(options, "MDB_NOSYNC MDB_WRITEMAP");
-              },
+              [](const OpenOptions& options) { return CommonSettings(options, "MDB_WRITEMAP "); },
           .open = [](const OpenOptions& options) -> std::unique_ptr<Database> {
             return std::make_unique<LmdbDatabase>(options, MDB_WRITEMAP);
           }};

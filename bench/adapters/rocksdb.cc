@@ -57,7 +57,7 @@ rocksdb::Options MakeOptions(const OpenOptions& open) {
 
 class RocksdbSession : public Session {
  public:
-  explicit RocksdbSession(rocksdb::DB* db) : db_(db) {}
+  RocksdbSession(rocksdb::DB* db, bool durable) : db_(db) { write_.sync = durable; }
 
   void BeginRead() override { iterator_is_fresh_ = false; }
   void EndRead() override {}
@@ -129,7 +129,7 @@ class RocksdbSession : public Session {
 class RocksdbDatabase : public Database {
  public:
   explicit RocksdbDatabase(const OpenOptions& open)
-      : directory_(open.directory), options_(MakeOptions(open)) {
+      : durable_(open.durable), directory_(open.directory), options_(MakeOptions(open)) {
     rocksdb::DB* db = nullptr;
     Check(rocksdb::DB::Open(options_, directory_ + "/db", &db), "Open");
     db_.reset(db);
@@ -138,7 +138,7 @@ class RocksdbDatabase : public Database {
   ~RocksdbDatabase() override { Check(db_->Close(), "Close"); }
 
   std::unique_ptr<Session> NewSession() override {
-    return std::make_unique<RocksdbSession>(db_.get());
+    return std::make_unique<RocksdbSession>(db_.get(), durable_);
   }
 
   void BeginAppend() override {}
@@ -178,6 +178,7 @@ class RocksdbDatabase : public Database {
     writer_.reset();
   }
 
+  const bool durable_;
   std::string directory_;
   rocksdb::Options options_;
   std::unique_ptr<rocksdb::DB> db_;
@@ -202,7 +203,7 @@ Adapter RocksdbAdapter() {
             {"write_buffer_size", absl::StrCat(MakeOptions(open).write_buffer_size >> 20, " MiB")},
             {"max_background_jobs", absl::StrCat(kBackgroundJobs)},
             {"level_compaction_dynamic_level_bytes", "true"},
-            {"log", "on, sync = false"},
+            {"log", open.durable ? "on, sync = true" : "on, sync = false"},
             {"sorted load", absl::StrCat("SstFileWriter, files of ", kIngestedFileBytes >> 20,
                                          " MiB, IngestExternalFile with move_files")},
             {"multi-get", "native, into PinnableSlices"},

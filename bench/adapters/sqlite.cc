@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 
 #include "absl/strings/str_cat.h"
 #include "bench/adapters/die.h"
@@ -27,10 +28,14 @@ uint64_t CacheBytes(const OpenOptions& options) {
   return options.memory_limit_bytes != 0 ? options.memory_limit_bytes / 4 : options.data_bytes * 2;
 }
 
+std::string Synchronous(const OpenOptions& options) {
+  return options.durable ? "PRAGMA synchronous=FULL; " : "PRAGMA synchronous=OFF; ";
+}
+
 std::string Pragmas(const OpenOptions& options) {
-  return absl::StrCat(
-      "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA mmap_size=", 1ll << 40,
-      "; PRAGMA cache_size=-", CacheBytes(options) >> 10, "; PRAGMA temp_store=MEMORY;");
+  return absl::StrCat("PRAGMA journal_mode=WAL; ", Synchronous(options),
+                      "PRAGMA mmap_size=", 1ll << 40, "; PRAGMA cache_size=-",
+                      CacheBytes(options) >> 10, "; PRAGMA temp_store=MEMORY;");
 }
 
 constexpr const char* kCreate =
@@ -118,8 +123,9 @@ std::string_view Column(sqlite3_stmt* statement, int column) {
 
 class SqliteSession : public Session {
  public:
-  explicit SqliteSession(const OpenOptions& options)
+  SqliteSession(const OpenOptions& options, std::mutex& writer)
       : connection_(options),
+        writer_(writer, std::defer_lock),
         begin_read_(connection_.Prepare("BEGIN")),
         begin_write_(connection_.Prepare("BEGIN IMMEDIATE")),
         commit_(connection_.Prepare("COMMIT")),
@@ -130,10 +136,7 @@ class SqliteSession : public Session {
 
   void BeginRead() override { connection_.Run(begin_read_); }
 
-  void EndRead() override {
-    sqlite3_reset(get_);
-    connection_.Run(commit_);
-  }
+  void EndRead() override { EndTransaction(); }
 
   std::string_view Get(std::string_view key) override {
     sqlite3_reset(get_);
@@ -164,7 +167,10 @@ class SqliteSession : public Session {
     return touch;
   }
 
-  void BeginWrite() override { connection_.Run(begin_write_); }
+  void BeginWrite() override {
+    writer_.lock();
+    connection_.Run(begin_write_);
+  }
 
   void Put(std::string_view key, std::string_view value) override {
     Bind(put_, 1, key);
@@ -172,10 +178,20 @@ class SqliteSession : public Session {
     connection_.Run(put_);
   }
 
-  void Commit() override { EndRead(); }
+  void Commit() override {
+    EndTransaction();
+    writer_.unlock();
+  }
 
  private:
+  void EndTransaction() {
+    sqlite3_reset(get_);
+    connection_.Run(commit_);
+  }
+
   Connection connection_;
+  // Writers of SQLite that find another one sleep and try again; a lock spares them that.
+  std::unique_lock<std::mutex> writer_;
   sqlite3_stmt* begin_read_;
   sqlite3_stmt* begin_write_;
   sqlite3_stmt* commit_;
@@ -193,7 +209,7 @@ class SqliteDatabase : public Database {
         insert_(connection_.Prepare("INSERT INTO bench VALUES (?1, ?2)")) {}
 
   std::unique_ptr<Session> NewSession() override {
-    return std::make_unique<SqliteSession>(options_);
+    return std::make_unique<SqliteSession>(options_, writer_);
   }
 
   void BeginAppend() override { connection_.Execute("BEGIN IMMEDIATE"); }
@@ -210,8 +226,9 @@ class SqliteDatabase : public Database {
   void Settle() override { connection_.Execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
 
   void Flush() override {
-    connection_.Execute(
-        "PRAGMA synchronous=FULL; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA synchronous=OFF");
+    connection_.Execute(absl::StrCat("PRAGMA synchronous=FULL; PRAGMA wal_checkpoint(TRUNCATE); ",
+                                     Synchronous(options_))
+                            .c_str());
   }
 
   void Compact() override {
@@ -221,6 +238,7 @@ class SqliteDatabase : public Database {
 
  private:
   OpenOptions options_;
+  std::mutex writer_;
   Connection connection_;
   sqlite3_stmt* insert_;
   uint64_t appended_ = 0;
@@ -238,7 +256,7 @@ Adapter SqliteAdapter() {
                 {"table", kCreate},
                 {"checkpoints", absl::StrCat("passive, whenever the log has grown by ",
                                              CheckpointPages(options) * kPageBytes >> 20, " MiB")},
-                {"connection", "SQLITE_OPEN_NOMUTEX, one a thread"},
+                {"connection", "SQLITE_OPEN_NOMUTEX, one a thread; writers take turns by a mutex"},
                 {"statements", "prepared once, SQLITE_PREPARE_PERSISTENT"},
                 {"sorted load",
                  absl::StrCat("INSERT in key order, ", kAppendsPerTransaction, " a transaction")},

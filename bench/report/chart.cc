@@ -23,7 +23,7 @@ constexpr double kBottom = 40;
 
 constexpr const char* kOwnColour = "#1b7837";
 constexpr std::array kRivalColours = {"#2166ac", "#d6604d", "#f4a582", "#8073ac",
-                                      "#878787", "#dfc27d", "#92c5de"};
+                                      "#878787", "#dfc27d", "#92c5de", "#444444"};
 
 struct Series {
   std::string engine;
@@ -126,7 +126,7 @@ std::string Group(const RowResult& row, const std::vector<Series>& series, const
   double middle = top + static_cast<double>(series.size()) * (kBarHeight + kBarGap) / 2;
   std::string svg = Text(kPlotLeft - 8, middle, R"(text-anchor="end" class="row")", row.title);
   std::string note = row.unit;
-  if (auto ratio = row.RatioToBestRival()) {
+  if (auto ratio = row.RatioTo(std::string(kBestRival))) {
     absl::StrAppendFormat(&note, ", %.2f× the best rival", *ratio);
   }
   svg += Text(kPlotLeft - 8, middle + 12, R"(text-anchor="end" class="axis")", note);

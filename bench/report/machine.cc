@@ -41,7 +41,22 @@ std::string Memory() {
   return absl::StrFormat("%.1f GiB", gib);
 }
 
-// Type and device of the mount with the longest path that is a prefix of the directory.
+std::string Load() {
+  double load = 0;
+  getloadavg(&load, 1);
+  return absl::StrFormat("%.2f", load);
+}
+
+std::string Date() {
+  std::time_t now = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
+  return text;
+}
+
+}  // namespace
+
+// By the mount with the longest path that is a prefix of the directory.
 std::string FileSystem(const std::string& directory) {
   std::error_code ignored;
   std::string path = std::filesystem::canonical(directory, ignored).string();
@@ -60,21 +75,6 @@ std::string FileSystem(const std::string& directory) {
   }
   return best;
 }
-
-std::string Load() {
-  double load = 0;
-  getloadavg(&load, 1);
-  return absl::StrFormat("%.2f", load);
-}
-
-std::string Date() {
-  std::time_t now = std::time(nullptr);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
-  return text;
-}
-
-}  // namespace
 
 std::vector<std::pair<std::string, std::string>> DescribeMachine(const std::string& directory) {
   return {

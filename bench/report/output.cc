@@ -26,10 +26,11 @@ absl::Status WriteFile(const std::string& path, const std::string& text) {
   return stream ? absl::OkStatus() : absl::UnavailableError(absl::StrCat("cannot write ", path));
 }
 
-absl::Status UpdateReadme(const std::string& path, const std::string& results) {
+absl::Status UpdateReadme(const std::string& path, const std::string& marks,
+                          const std::string& results) {
   absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) return text.status();
-  absl::StatusOr<std::string> updated = ReplaceBetweenMarks(*text, results);
+  absl::StatusOr<std::string> updated = ReplaceBetweenMarks(*text, marks, results);
   if (!updated.ok())
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", updated.status().message()));
   return WriteFile(path, *updated);
@@ -37,14 +38,16 @@ absl::Status UpdateReadme(const std::string& path, const std::string& results) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ReplaceBetweenMarks(const std::string& text,
+absl::StatusOr<std::string> ReplaceBetweenMarks(const std::string& text, const std::string& marks,
                                                 const std::string& results) {
-  size_t begin = text.find(kReadmeBegin);
-  size_t end = text.find(kReadmeEnd);
+  const std::string begin_mark = absl::StrCat("<!-- ", marks, ":begin -->\n");
+  size_t begin = text.find(begin_mark);
+  size_t end = text.find(absl::StrCat("<!-- ", marks, ":end -->\n"));
   if (begin == std::string::npos || end == std::string::npos || end < begin) {
-    return absl::InvalidArgumentError("no marks for the results of the benchmark");
+    return absl::InvalidArgumentError(
+        absl::StrCat("no marks '", marks, "' for the results of the benchmark"));
   }
-  begin += kReadmeBegin.size();
+  begin += begin_mark.size();
   return absl::StrCat(text.substr(0, begin), results, text.substr(end));
 }
 
@@ -61,7 +64,8 @@ absl::Status WriteOutput(const Results& results, const OutputPaths& paths) {
   if (!paths.json.empty()) status.Update(WriteFile(paths.json, ToJson(results)));
   if (!paths.svg.empty()) status.Update(WriteFile(paths.svg, SvgChart(results)));
   if (!paths.markdown.empty()) status.Update(WriteFile(paths.markdown, MarkdownReport(results)));
-  if (!paths.readme.empty()) status.Update(UpdateReadme(paths.readme, MarkdownSummary(results)));
+  if (!paths.readme.empty())
+    status.Update(UpdateReadme(paths.readme, paths.marks, MarkdownSummary(results)));
   return status;
 }
 

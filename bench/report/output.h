@@ -15,11 +15,8 @@ struct OutputPaths {
   std::string svg;
   std::string markdown;
   std::string readme;  // a file with a pair of marks; what stands between them becomes the results
+  std::string marks = "bench";  // their name, so that a file can hold the results of several runs
 };
-
-// In a line of its own each.
-inline constexpr std::string_view kReadmeBegin = "<!-- bench:begin -->\n";
-inline constexpr std::string_view kReadmeEnd = "<!-- bench:end -->\n";
 
 // Prints the report on standard output, unless some path asks for a rendering of its own, and
 // writes the files. kUnavailable when a file cannot be written, kInvalidArgument when the readme
@@ -29,8 +26,9 @@ absl::Status WriteOutput(const Results& results, const OutputPaths& paths);
 // kNotFound, kInvalidArgument.
 absl::StatusOr<Results> ReadResults(const std::string& path);
 
-// `text` with what stands between the marks replaced; kInvalidArgument without marks.
-absl::StatusOr<std::string> ReplaceBetweenMarks(const std::string& text,
+// `text` with what stands between the lines `<!-- MARKS:begin -->` and `<!-- MARKS:end -->`
+// replaced; kInvalidArgument without them.
+absl::StatusOr<std::string> ReplaceBetweenMarks(const std::string& text, const std::string& marks,
                                                 const std::string& results);
 
 }  // namespace espalier::bench

@@ -11,10 +11,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-NLOHMANN_JSON_SERIALIZE_ENUM(BarKind, {{BarKind::kNone, nullptr},
-                                       {BarKind::kTimesBestRival, "times best rival, at least"},
-                                       {BarKind::kAtMost, "at most"}})
-
 Json PairsToJson(const Pairs& pairs) {
   Json json = Json::object();
   for (const auto& [name, value] : pairs) json[name] = value;
@@ -45,15 +41,29 @@ Cell CellFromJson(const Json& json) {
           .failure = json.value("failure", std::string())};
 }
 
+Json BarToJson(const RowResult& row, const ResultBar& bar) {
+  Json json;
+  json["bar"] = bar.factor;
+  if (!bar.reference.empty()) {
+    json["times"] = bar.reference;
+    if (auto ratio = row.RatioTo(bar.reference)) json["ratio"] = *ratio;
+  }
+  return json;
+}
+
+ResultBar BarFromJson(const Json& json) {
+  return {.factor = json.at("bar"), .reference = json.value("times", std::string())};
+}
+
 Json RowToJson(const RowResult& row) {
   Json json;
   json["name"] = row.name;
   json["title"] = row.title;
   json["unit"] = row.unit;
-  json["bar_kind"] = row.bar_kind;
-  json["bar"] = row.bar;
+  json["is_durable"] = row.is_durable;
+  json["bars"] = Json::array();
+  for (const ResultBar& bar : row.bars) json["bars"].push_back(BarToJson(row, bar));
   json["best_rival"] = row.BestRival().value_or("");
-  if (auto ratio = row.RatioToBestRival()) json["ratio_to_best_rival"] = *ratio;
   if (auto passes = row.Passes()) json["passes"] = *passes;
   if (!row.not_run.empty()) json["not_run"] = row.not_run;
   json["engines"] = Json::object();
@@ -65,13 +75,32 @@ RowResult RowFromJson(const Json& json) {
   RowResult row{.name = json.at("name"),
                 .title = json.at("title"),
                 .unit = json.at("unit"),
-                .bar_kind = json.at("bar_kind").get<BarKind>(),
-                .bar = json.at("bar"),
+                .is_durable = json.at("is_durable"),
+                .bars = {},
                 .cells = {},
                 .not_run = json.value("not_run", std::string())};
+  for (const Json& bar : json.at("bars")) row.bars.push_back(BarFromJson(bar));
   for (const auto& [engine, cell] : json.at("engines").items())
     row.cells[engine] = CellFromJson(cell);
   return row;
+}
+
+bool IsRival(const std::string& engine) { return engine != kOwnEngine && engine != kDeviceName; }
+
+// "lmdb-writemap" is a mode of "lmdb", as is "lmdb" itself.
+bool IsModeOf(const std::string& engine, const std::string& name) {
+  return engine == name || engine.starts_with(name + "-");
+}
+
+// Of the engines that `counts` says so of and that have a figure.
+template <typename Predicate>
+std::optional<std::string> BestOf(const RowResult& row, Predicate counts) {
+  std::optional<std::string> best;
+  for (const auto& [engine, cell] : row.cells) {
+    if (!counts(engine) || cell.samples.empty()) continue;
+    if (!best || (*row.Median(engine) > *row.Median(*best)) == HigherIsBetter(row)) best = engine;
+  }
+  return best;
 }
 
 }  // namespace
@@ -84,33 +113,34 @@ std::optional<double> RowResult::Median(const std::string& engine) const {
   return Summarize(cell->second.samples).median;
 }
 
-std::optional<std::string> RowResult::BestRival() const {
-  std::optional<std::string> best;
-  for (const auto& [engine, cell] : cells) {
-    if (engine == kOwnEngine || cell.samples.empty()) continue;
-    if (!best || (*Median(engine) > *Median(*best)) == HigherIsBetter(*this)) best = engine;
-  }
-  return best;
+std::optional<std::string> RowResult::BestRival() const { return BestOf(*this, IsRival); }
+
+std::optional<double> RowResult::RatioTo(const std::string& reference) const {
+  const std::optional<double> own = Median(std::string(kOwnEngine));
+  const std::optional<std::string> best =
+      reference == kBestRival
+          ? BestRival()
+          : BestOf(*this, [&](const std::string& engine) { return IsModeOf(engine, reference); });
+  if (!own || !best) return std::nullopt;
+  return *own / *Median(*best);
 }
 
-std::optional<double> RowResult::RatioToBestRival() const {
-  std::optional<double> own = Median(std::string(kOwnEngine));
-  std::optional<std::string> rival = BestRival();
-  if (!own || !rival) return std::nullopt;
-  return *own / *Median(*rival);
-}
-
-std::optional<double> RowResult::ShareOfBar() const {
-  std::optional<double> own = Median(std::string(kOwnEngine));
-  if (bar_kind == BarKind::kAtMost && own) return bar / *own;
-  if (bar_kind == BarKind::kTimesBestRival && RatioToBestRival()) return *RatioToBestRival() / bar;
-  return std::nullopt;
+std::optional<double> RowResult::ShareOf(const ResultBar& bar) const {
+  const std::optional<double> reached =
+      bar.reference.empty() ? Median(std::string(kOwnEngine)) : RatioTo(bar.reference);
+  if (!reached) return std::nullopt;
+  return HigherIsBetter(*this) ? *reached / bar.factor : bar.factor / *reached;
 }
 
 std::optional<bool> RowResult::Passes() const {
-  std::optional<double> share = ShareOfBar();
-  if (!share) return std::nullopt;
-  return *share >= 1;
+  if (bars.empty()) return std::nullopt;
+  bool passes = true;
+  for (const ResultBar& bar : bars) {
+    const std::optional<double> share = ShareOf(bar);
+    if (!share) return std::nullopt;
+    passes &= *share >= 1;
+  }
+  return passes;
 }
 
 std::string ToJson(const Results& results) {

@@ -22,27 +22,35 @@ struct Cell {
   std::string failure;
 };
 
+// A bar of a Row.
+struct ResultBar {
+  double factor = 0;
+  std::string reference;
+};
+
 struct RowResult {
   std::string name;
   std::string title;
   std::string unit;
-  BarKind bar_kind = BarKind::kNone;
-  double bar = 0;
+  bool is_durable = false;
+  std::vector<ResultBar> bars;
   std::map<std::string, Cell> cells;  // by engine
   std::string not_run = {};           // the reason, where no engine could run it here
 
   // The median, or nothing where the engine has no sample.
   std::optional<double> Median(const std::string& engine) const;
 
-  // The engine other than Espalier with the best median.
+  // The engine other than Espalier with the best median; the device is none.
   std::optional<std::string> BestRival() const;
 
-  // Espalier's median over the best rival's; nothing where one of them is missing.
-  std::optional<double> RatioToBestRival() const;
+  // Espalier's median over that of a bar's reference, of which the best mode counts; nothing where
+  // one of them is missing.
+  std::optional<double> RatioTo(const std::string& reference) const;
 
-  // How much of the bar Espalier reaches: 1 and more is at it. Nothing where there is no bar or no
-  // figure.
-  std::optional<double> ShareOfBar() const;
+  // How much of the bar Espalier reaches: 1 and more is at it. Nothing where a figure is missing.
+  std::optional<double> ShareOf(const ResultBar& bar) const;
+
+  // Whether all bars are reached. Nothing where there is none or a figure is missing.
   std::optional<bool> Passes() const;
 };
 

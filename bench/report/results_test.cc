@@ -13,15 +13,14 @@ RowResult RateRow(double own, double rival, double bar) {
       .name = "get-1",
       .title = "random Get",
       .unit = "operations/s",
-      .bar_kind = BarKind::kTimesBestRival,
-      .bar = bar,
+      .bars = {{bar, std::string(kBestRival)}},
       .cells = {{"espalier", {{own}, ""}}, {"slow", {{rival / 2}, ""}}, {"fast", {{rival}, ""}}}};
 }
 
 TEST(RowResultTest, ARateIsHeldAgainstTheFastestRival) {
   RowResult row = RateRow(300, 200, 1.5);
   EXPECT_EQ(row.BestRival(), "fast");
-  EXPECT_EQ(row.RatioToBestRival(), 1.5);
+  EXPECT_EQ(row.RatioTo(std::string(kBestRival)), 1.5);
   EXPECT_EQ(row.Passes(), true);
   EXPECT_EQ(RateRow(299, 200, 1.5).Passes(), false);
 }
@@ -29,10 +28,10 @@ TEST(RowResultTest, ARateIsHeldAgainstTheFastestRival) {
 TEST(RowResultTest, ASizeIsHeldAgainstItsBarAndTheSmallestRivalIsBest) {
   RowResult row = RateRow(1.1, 2, 1.15);
   row.unit = "x raw bytes";
-  row.bar_kind = BarKind::kAtMost;
+  row.bars = {{1.15, ""}};
   EXPECT_EQ(row.BestRival(), "slow");
   EXPECT_EQ(row.Passes(), true);
-  row.bar = 1.0;
+  row.bars[0].factor = 1.0;
   EXPECT_EQ(row.Passes(), false);
 }
 
@@ -40,7 +39,32 @@ TEST(RowResultTest, NoOwnFigureIsNeitherPassNorFailure) {
   RowResult row = RateRow(1, 1, 1);
   row.cells.erase("espalier");
   EXPECT_EQ(row.Passes(), std::nullopt);
-  EXPECT_EQ(row.RatioToBestRival(), std::nullopt);
+  EXPECT_EQ(row.RatioTo(std::string(kBestRival)), std::nullopt);
+}
+
+TEST(RowResultTest, TheDeviceIsAReferenceAndNoRival) {
+  RowResult row = RateRow(300, 200, 1);
+  row.cells[std::string(kDeviceName)] = {{400}, ""};
+  EXPECT_EQ(row.BestRival(), "fast");
+  row.bars.push_back({0.75, std::string(kDeviceName)});
+  EXPECT_EQ(row.Passes(), true);
+  row.bars[1].factor = 0.8;
+  EXPECT_EQ(row.Passes(), false);
+}
+
+TEST(RowResultTest, AnEngineIsMeantInItsBestMode) {
+  RowResult row = RateRow(300, 200, 1);
+  row.cells["slow-but-tuned"] = {{150}, ""};
+  EXPECT_EQ(row.RatioTo("slow"), 2);
+  row.unit = "bytes/Put";
+  row.cells["slow-but-tuned"] = {{50}, ""};
+  EXPECT_EQ(row.RatioTo("slow"), 6);
+}
+
+TEST(RowResultTest, ABarWhoseReferenceIsMissingIsNeitherReachedNorMissed) {
+  RowResult row = RateRow(300, 200, 1);
+  row.bars.push_back({2, "absent"});
+  EXPECT_EQ(row.Passes(), std::nullopt);
 }
 
 TEST(ResultsTest, JsonGivesBackWhatWentIn) {
@@ -78,18 +102,40 @@ TEST(MarkdownTest, TheSummarySaysWhatIsBelowItsBarWhatWasNotRunAndWhatADyingProc
   }
 }
 
+TEST(MarkdownTest, DurableRowsHaveATableOfTheirOwnWithTheDeviceInIt) {
+  Results results{.machine = {},
+                  .run = {},
+                  .engines = {{"espalier", "1", true, {}},
+                              {"fast", "2", true, {}},
+                              {"slow", "3", true, {}},
+                              {"device", "disk", true, {}}},
+                  .rows = {RateRow(300, 200, 1.5), RateRow(300, 200, 1)}};
+  RowResult& durable = results.rows[1];
+  durable.is_durable = true;
+  durable.cells["device"] = {{400}, ""};
+  durable.bars.insert(durable.bars.begin(), {0.9, "device"});
+  const std::string summary = MarkdownSummary(results);
+  for (std::string_view part :
+       {"| espalier | fast | slow | bar |", "| espalier | fast | slow | device | bar |",
+        "| 300 | **200** | 100 | 400 | ≥ 0.9× device, ≥ 1.0× | 0.75×, 1.50× | ✗ 83 % of the bar "
+        "|"}) {
+    EXPECT_NE(summary.find(part), std::string::npos) << part << "\n" << summary;
+  }
+}
+
 TEST(ResultsTest, WhatIsNotAResultFileIsRefused) {
   EXPECT_FALSE(FromJson("{}").ok());
   EXPECT_FALSE(FromJson("nonsense").ok());
 }
 
-TEST(OutputTest, TheSummaryGoesBetweenTheMarks) {
-  std::string text = "a\n" + std::string(kReadmeBegin) + "old\n" + std::string(kReadmeEnd) + "b\n";
-  absl::StatusOr<std::string> replaced = ReplaceBetweenMarks(text, "new\n");
-  ASSERT_TRUE(replaced.ok());
-  EXPECT_EQ(*replaced,
-            "a\n" + std::string(kReadmeBegin) + "new\n" + std::string(kReadmeEnd) + "b\n");
-  EXPECT_FALSE(ReplaceBetweenMarks("no marks", "new").ok());
+TEST(OutputTest, TheSummaryGoesBetweenItsOwnMarks) {
+  const std::string text =
+      "a\n<!-- x:begin -->\nold\n<!-- x:end -->\n<!-- y:begin -->\n<!-- y:end -->\nb\n";
+  EXPECT_EQ(ReplaceBetweenMarks(text, "x", "new\n").value_or(""),
+            "a\n<!-- x:begin -->\nnew\n<!-- x:end -->\n<!-- y:begin -->\n<!-- y:end -->\nb\n");
+  EXPECT_EQ(ReplaceBetweenMarks(text, "y", "new\n").value_or(""),
+            "a\n<!-- x:begin -->\nold\n<!-- x:end -->\n<!-- y:begin -->\nnew\n<!-- y:end -->\nb\n");
+  EXPECT_FALSE(ReplaceBetweenMarks(text, "z", "new").ok());
 }
 
 TEST(FormatTest, FiguresHaveThreeDigits) {

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -53,7 +54,9 @@ class BenchTest : public testing::Test {
   pid_t Start(std::vector<std::string> arguments) {
     std::string binary =
         Environment("TEST_SRCDIR") + "/" + Environment("TEST_WORKSPACE") + "/bench/bench";
-    arguments.insert(arguments.begin(), {binary, "--dir", directory_});
+    arguments.insert(arguments.begin(), binary);
+    if (std::find(arguments.begin(), arguments.end(), "--dir") == arguments.end())
+      arguments.insert(arguments.end(), {"--dir", directory_});
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
@@ -120,6 +123,66 @@ TEST_F(BenchTest, RowsOnTheLoadedDatabaseGiveFiguresForEveryEngine) {
     }
   }
   ExpectNothingLeft();
+}
+
+// The rows of recovery have databases of a fixed size and are left out.
+TEST_F(BenchTest, DurableRowsGiveFiguresForEveryEngineAndTheDevice) {
+  const std::string json = testing::TempDir() + "bench_test_durable.json";
+  const int status = WaitForEnd(
+      Start({"--records", "2000", "--repetitions", "1", "--seconds", "0.01", "--durable-seconds",
+             "0.05", "--warmup", "0", "--rows", "flush-*,durable-put-*,durable-bytes", "--json",
+             json, "--markdown", "/dev/null"}));
+  ASSERT_TRUE(WIFEXITED(status));
+  ASSERT_EQ(WEXITSTATUS(status), 0);
+  const absl::StatusOr<Results> results = ReadResults(json);
+  ASSERT_TRUE(results.ok()) << results.status();
+  for (const RowResult& row : results->rows) {
+    if (!row.not_run.empty()) continue;  // no real disk here
+    EXPECT_TRUE(row.is_durable) << row.name;
+    if (row.name.starts_with("flush-") || row.name == "durable-put-1") {
+      EXPECT_GT(row.Median(std::string(kDeviceName)).value_or(0), 0) << row.name;
+    }
+    if (!row.name.starts_with("durable-put-")) continue;
+    for (const EngineInfo& engine : results->engines) {
+      if (engine.name == kDeviceName) continue;
+      EXPECT_GT(row.Median(engine.name).value_or(0), 0) << row.name << " " << engine.name;
+    }
+  }
+  ExpectNothingLeft();
+}
+
+// Two engines whose number is known: one writes its log, the other its data and then its meta page.
+TEST_F(BenchTest, TheFlushesOfACommitAreCounted) {
+  const std::string json = testing::TempDir() + "bench_test_flushes.json";
+  const int status =
+      WaitForEnd(Start({"--records", "2000", "--repetitions", "1", "--engines", "espalier,lmdb",
+                        "--rows", "durable-flushes", "--json", json, "--markdown", "/dev/null"}));
+  ASSERT_TRUE(WIFEXITED(status));
+  ASSERT_EQ(WEXITSTATUS(status), 0);
+  const absl::StatusOr<Results> results = ReadResults(json);
+  ASSERT_TRUE(results.ok()) << results.status();
+  const RowResult& row = results->rows.front();
+  if (!row.not_run.empty()) GTEST_SKIP() << row.not_run;
+  EXPECT_NEAR(row.Median("espalier").value_or(0), 1, 0.01);
+  EXPECT_NEAR(row.Median("lmdb").value_or(0), 2, 0.01);
+}
+
+TEST_F(BenchTest, DurableRowsAreNotRunInMemory) {
+  const std::string in_memory = "/dev/shm/bench_test";
+  fs::create_directory(in_memory);
+  const std::string json = testing::TempDir() + "bench_test_tmpfs.json";
+  const int status =
+      WaitForEnd(Start({"--dir", in_memory, "--records", "2000", "--repetitions", "1", "--durable",
+                        "--json", json, "--markdown", "/dev/null"}));
+  fs::remove_all(in_memory);
+  ASSERT_TRUE(WIFEXITED(status));
+  ASSERT_EQ(WEXITSTATUS(status), 0);
+  const absl::StatusOr<Results> results = ReadResults(json);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_FALSE(results->rows.empty());
+  for (const RowResult& row : results->rows) {
+    EXPECT_NE(row.not_run.find("tmpfs"), std::string::npos) << row.name;
+  }
 }
 
 TEST_F(BenchTest, ASignalEndsItWithNothingLeft) {

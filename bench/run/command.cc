@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "bench/run/status_macros.h"
 
 namespace espalier::bench {
 namespace {
@@ -29,13 +30,18 @@ constexpr int kExitCannotStart = 127;
 
 }  // namespace
 
-absl::Status RunCommand(const std::vector<std::string>& arguments) {
+absl::StatusOr<pid_t> StartCommand(const std::vector<std::string>& arguments) {
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   pid_t pid = fork();
   if (pid < 0) return absl::UnavailableError(absl::StrCat("fork: ", std::strerror(errno)));
   if (pid == 0) Execute(argv);
+  return pid;
+}
+
+absl::Status RunCommand(const std::vector<std::string>& arguments) {
+  ASSIGN_OR_RETURN(const pid_t pid, StartCommand(arguments));
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }

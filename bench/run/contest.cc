@@ -28,6 +28,13 @@ std::vector<Contestant*> Contest::Shuffled() {
   return contestants;
 }
 
+std::vector<Contestant*> Contest::ShuffledWith(Contestant& other) {
+  std::vector<Contestant*> contestants = Shuffled();
+  contestants.push_back(&other);
+  Shuffle(contestants, random_);
+  return contestants;
+}
+
 std::vector<const Row*> Contest::RowsOf(Stage stage) const {
   std::vector<const Row*> rows;
   std::copy_if(options_.rows.begin(), options_.rows.end(), std::back_inserter(rows),
@@ -48,7 +55,8 @@ absl::Status Contest::StartWorker(Contestant& contestant, const Start& start) {
                       .workload = &start.workload,
                       .options = {.directory = start.directory,
                                   .data_bytes = start.workload.dataset.raw_bytes(),
-                                  .memory_limit_bytes = start.memory_limit_bytes},
+                                  .memory_limit_bytes = start.memory_limit_bytes,
+                                  .durable = start.durable},
                       .cgroup_directory = start.cgroup_directory};
   ASSIGN_OR_RETURN(contestant.worker, Worker::Start(setup));
   return absl::OkStatus();
@@ -58,6 +66,12 @@ StepOptions Contest::DefaultStepOptions() {
   return {.seed = random_.Next(),
           .seconds = options_.seconds,
           .warmup_seconds = options_.warmup_seconds};
+}
+
+StepOptions Contest::DurableStepOptions() {
+  StepOptions options = DefaultStepOptions();
+  options.seconds = options_.durable_seconds;
+  return options;
 }
 
 absl::Status Contest::Do(Contestant& contestant, std::string_view step, const Row* row) {

@@ -30,6 +30,7 @@ struct Start {
   std::string directory;
   uint64_t memory_limit_bytes = 0;
   std::string cgroup_directory = {};
+  bool durable = false;
 };
 
 class Contest {
@@ -40,6 +41,8 @@ class Contest {
 
   // The engines in a new random order.
   std::vector<Contestant*> Shuffled();
+  // The same with one more among them.
+  std::vector<Contestant*> ShuffledWith(Contestant& other);
 
   // The chosen rows of a stage, or the row of a name if it was chosen, else null.
   std::vector<const Row*> RowsOf(Stage stage) const;
@@ -66,6 +69,8 @@ class Contest {
   void RecordNotRun(const Row& row, const std::string& why);
 
   StepOptions DefaultStepOptions();
+  // For a row of Stage::kDurable.
+  StepOptions DurableStepOptions();
 
   const RunOptions& options() const { return options_; }
   const ScratchDirectory& scratch() const { return scratch_; }

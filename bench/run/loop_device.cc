@@ -10,17 +10,14 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "bench/run/block_device.h"
 #include "bench/run/command.h"
 #include "bench/run/status_macros.h"
 
 namespace espalier::bench {
 namespace {
-
-constexpr uint64_t kSectorBytes = 512;  // of /sys/block/*/stat, whatever the device
-constexpr int kSectorsWrittenField = 7;
 
 absl::Status Failure(const std::string& doing) {
   return absl::UnavailableError(absl::StrCat(doing, ": ", std::strerror(errno)));
@@ -121,11 +118,7 @@ absl::Status LoopDevice::Remount() {
 absl::StatusOr<uint64_t> LoopDevice::FlushedBytes() const {
   FileDescriptor directory(open(mount_path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() < 0 || syncfs(directory.get()) != 0) return Failure("syncfs");
-  std::ifstream stat("/sys/block/" + device_name_ + "/stat");
-  uint64_t field = 0;
-  for (int i = 0; i < kSectorsWrittenField; ++i) stat >> field;
-  if (!stat) return absl::UnavailableError("cannot read the device's statistics");
-  return field * kSectorBytes;
+  return BytesWrittenTo("/sys/block/" + device_name_ + "/stat");
 }
 
 }  // namespace espalier::bench

@@ -9,27 +9,43 @@ constexpr std::string_view kOperations = "operations/s";
 constexpr std::string_view kRecords = "records/s";
 constexpr std::string_view kTimesRaw = "x raw bytes";
 
+constexpr std::string_view kTimesStart = "x size at start";
+constexpr std::string_view kTimesChanged = "x bytes changed";
+constexpr std::string_view kFlushes = "flushes/s";
+constexpr std::string_view kMilliseconds = "ms";
+
 constexpr Row Rate(std::string_view name, std::string_view title, std::string_view unit, double bar,
                    Stage stage) {
-  return {name, title, unit, BarKind::kTimesBestRival, bar, stage, name};
+  return {name, title, unit, {Bar{bar, kBestRival}}, stage, name};
 }
 
 constexpr Row Size(std::string_view name, std::string_view title, double bar, Stage stage) {
-  return {name, title, kTimesRaw, BarKind::kAtMost, bar, stage, "size"};
+  return {name, title, kTimesRaw, {Bar{bar, {}}}, stage, "size"};
 }
 
 constexpr Row LargerThanMemory(std::string_view name, std::string_view title, std::string_view unit,
                                std::string_view step) {
-  return {name, title, unit, BarKind::kNone, 0, Stage::kLargerThanMemory, step};
+  return {name, title, unit, {}, Stage::kLargerThanMemory, step};
 }
 
 constexpr Row Ratio(std::string_view name, std::string_view title, std::string_view unit,
                     double bar, Stage stage) {
-  return {name, title, unit, bar > 0 ? BarKind::kAtMost : BarKind::kNone, bar, stage, name};
+  return {name, title, unit, {Bar{bar, {}}}, stage, name};
 }
 
-constexpr std::string_view kTimesStart = "x size at start";
-constexpr std::string_view kTimesChanged = "x bytes changed";
+constexpr Row Durable(std::string_view name, std::string_view title, std::array<Bar, 3> bars) {
+  return {name, title, kOperations, bars, Stage::kDurable, name};
+}
+
+// What the disk can do; the rates of durable rows are held against the best of these.
+constexpr Row DeviceFlush(std::string_view name, std::string_view title) {
+  return {name, title, kFlushes, {}, Stage::kDurable, name};
+}
+
+constexpr Row Recovery(std::string_view name, std::string_view title, double bar) {
+  return {name, title, kMilliseconds, {Bar{bar, {}}}, Stage::kRecovery, "open-and-get"};
+}
+
 constexpr double kNoBar = 0;
 
 constexpr std::array kRows = {
@@ -47,6 +63,12 @@ constexpr std::array kRows = {
     Rate("ycsb-a", "YCSB A", kOperations, 1.2, Stage::kWrites),
     Rate("put-1", "random Put, one a transaction", kOperations, 1.0, Stage::kWrites),
     Size("size-append", "file size after a sorted load, closed", 1.15, Stage::kSortedLoad),
+    Row{"size-loading",
+        "file size while loading at random, at its largest",
+        kTimesRaw,
+        {Bar{3.3, {}}},
+        Stage::kRandomLoad,
+        "size-loading"},
     Size("size-put-1000", "file size after a random load, closed", 1.70, Stage::kRandomLoad),
     Size("size-compact", "file size after Compact, closed", 1.20, Stage::kCompacted),
     Ratio("growth-50k", "growth beside an idle reader, 50,000 commits", kTimesStart, 3.2,
@@ -70,6 +92,37 @@ constexpr std::array kRows = {
           Stage::kDevice),
     Ratio("device-xfs-cat", "device writes, XFS, file read by another process", kTimesChanged,
           kNoBar, Stage::kDevice),
+    DeviceFlush("flush-fdatasync", "4 KiB flushed by pwrite, fdatasync"),
+    DeviceFlush("flush-rwf-dsync", "4 KiB flushed by pwritev2 with RWF_DSYNC"),
+    DeviceFlush("flush-direct", "4 KiB flushed by pwrite with O_DIRECT, fdatasync"),
+    DeviceFlush("flush-direct-dsync", "4 KiB flushed by pwrite with O_DIRECT | O_DSYNC"),
+    DeviceFlush("flush-msync", "4 KiB flushed by msync"),
+    Durable("durable-put-1", "durable Put, one a transaction, 1 thread",
+            {Bar{0.9, kDeviceName}, Bar{1, kBestRival}, Bar{2, "lmdb"}}),
+    Durable("durable-put-8", "durable Put, one a transaction, 8 threads",
+            {Bar{3, kDeviceName}, Bar{1.2, kBestRival}}),
+    Durable("durable-put-100", "durable Put, 100 a transaction",
+            {Bar{1, kBestRival}, Bar{4, "lmdb"}}),
+    Durable("durable-put-1000", "durable Put, 1,000 a transaction",
+            {Bar{1, kBestRival}, Bar{4, "lmdb"}}),
+    Row{"durable-bytes",
+        "bytes to the device, one durable Put a transaction",
+        "bytes/Put",
+        {Bar{0.25, "lmdb"}},
+        Stage::kDurable,
+        "durable-put-1"},
+    Row{"durable-flushes",
+        "flushes, one durable Put a transaction",
+        "flushes/Put",
+        {Bar{1, {}}},
+        Stage::kCommitFlushes,
+        "durable-commits"},
+    Recovery("recover-100mb-warm", "usable after SIGKILL, 100 MB, warm cache", 2'000),
+    Recovery("recover-100mb-cold", "usable after SIGKILL, 100 MB, cold cache", kNoBar),
+    Recovery("recover-2gb-warm", "usable after SIGKILL, 2 GB, warm cache", 2'000),
+    Recovery("recover-2gb-cold", "usable after SIGKILL, 2 GB, cold cache", kNoBar),
+    Recovery("open-2gb-warm", "usable after a clean close, 2 GB, warm cache", 10),
+    Recovery("open-2gb-cold", "usable after a clean close, 2 GB, cold cache", 100),
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #ifndef ESPALIER_BENCH_RUN_ROW_H_
 #define ESPALIER_BENCH_RUN_ROW_H_
 
+#include <array>
 #include <span>
 #include <string_view>
 
@@ -17,22 +18,33 @@ enum class Stage {
   kLargerThanMemory,  // the same database, in a process that may use a quarter of its size
   kGrowth,            // a small database of its own
   kDevice,            // the same, on file systems of its own
+  kDurable,           // a loaded database whose commits survive loss of power
+  kCommitFlushes,     // the same database, its system calls traced
+  kRecovery,          // databases of two sizes, killed or closed, and opened again
 };
 
-enum class BarKind {
-  kNone,            // measured and published
-  kTimesBestRival,  // a rate: at least `bar` times that of the best rival in the same run
-  kAtMost,          // a ratio that must not exceed `bar`
+// What the figure of Espalier is held against: at least this many times that of the reference in
+// the same row where the row is a rate, at most where it is anything else.
+struct Bar {
+  double factor = 0;           // 0: no bar
+  std::string_view reference;  // kBestRival, an engine in any of its modes; empty: the factor is
+                               // the figure
 };
+
+inline constexpr std::string_view kBestRival = "best rival";
+// What the disk itself can do, measured as if it were an engine.
+inline constexpr std::string_view kDeviceName = "device";
 
 struct Row {
   std::string_view name;
   std::string_view title;
   std::string_view unit;
-  BarKind bar_kind;
-  double bar;
+  std::array<Bar, 3> bars;  // as many as it has
   Stage stage;
   std::string_view step;  // what the worker runs for it
+
+  // About what survives loss of power or the death of the process. In all others sync is off.
+  bool is_durable() const { return stage >= Stage::kDurable; }
 };
 
 std::span<const Row> AllRows();

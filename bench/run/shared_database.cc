@@ -20,6 +20,9 @@ absl::Status RunRandomLoads(Contest& contest, const Workload& workload) {
         contest.StartWorker(*contestant, {.workload = workload, .directory = directory}));
     RETURN_IF_ERROR(contest.Do(*contestant, "open"));
     RETURN_IF_ERROR(contest.Do(*contestant, "put-1000", contest.Chosen("put-1000")));
+    if (const Row* row = contest.Chosen("size-loading")) {
+      RETURN_IF_ERROR(contest.Do(*contestant, row->step, row));
+    }
     RETURN_IF_ERROR(CloseAndWeigh(contest, *contestant, "size-put-1000"));
   }
   return absl::OkStatus();

@@ -32,6 +32,12 @@ absl::Status RunGrowth(Contest& contest, const Workload& small_workload);
 // 256 scattered updates and a flush, on file systems of their own.
 absl::Status RunWriteAmplification(Contest& contest, const Workload& small_workload);
 
+// Loads databases whose commits survive loss of power, and measures them and the disk in turns.
+absl::Status RunDurable(Contest& contest, const Workload& workload);
+
+// Kills and closes Espalier's databases of two sizes and opens them again.
+absl::Status RunRecovery(Contest& contest);
+
 // Where the shared database of an engine lies.
 std::string SharedDirectory(const Contest& contest, const Contestant& contestant);
 

@@ -79,11 +79,11 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Start(const Setup& setup) {
 }
 
 Worker::~Worker() {
-  close(socket_fd_);
   if (pid_ > 0) {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
+  close(socket_fd_);
 }
 
 absl::StatusOr<double> Worker::Do(std::string_view step, const StepOptions& options) {

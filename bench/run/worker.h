@@ -31,8 +31,10 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Kills the process if it still runs.
+  // Kills the process (SIGKILL) if it still runs.
   ~Worker();
+
+  pid_t pid() const { return pid_; }
 
   // Runs the step and gives its figure. kCancelled when a signal asked the bench to end meanwhile;
   // kAborted when the worker died, with how; it stays dead.

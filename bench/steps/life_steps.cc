@@ -57,9 +57,10 @@ double DiskBytesOverRawBytes(Workbench& bench, const StepOptions&) {
 
 uint64_t DiskBytes(const std::string& directory) {
   uint64_t bytes = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+  std::error_code ignored;  // files come and go in an open database
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory, ignored)) {
     struct stat status;
-    if (entry.is_regular_file() && stat(entry.path().c_str(), &status) == 0) {
+    if (stat(entry.path().c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
       bytes += static_cast<uint64_t>(status.st_blocks) * kStatBlockBytes;
     }
   }

@@ -1,11 +1,21 @@
 #include "bench/steps/load_steps.h"
 
+#include <algorithm>
+
+#include "bench/steps/life_steps.h"
 #include "bench/steps/stopwatch.h"
 
 namespace espalier::bench {
 namespace {
 
 constexpr uint64_t kPutsPerTransaction = 1'000;
+// Often enough to see the height of a file that grows and shrinks, and seldom enough (0.1 ms in
+// 100 ms and more) not to be seen in the rate.
+constexpr uint64_t kPutsPerWeighing = 50'000;
+
+void Weigh(Workbench& bench) {
+  bench.peak_load_bytes = std::max(bench.peak_load_bytes, DiskBytes(bench.options.directory));
+}
 
 }  // namespace
 
@@ -29,8 +39,16 @@ double PutAll(Workbench& bench, const StepOptions&) {
     session->BeginWrite();
     for (; index < end; ++index) session->Put(Dataset::KeyOf(index), dataset.ValueOf(index));
     session->Commit();
+    if (index % kPutsPerWeighing == 0) Weigh(bench);
   }
-  return static_cast<double>(dataset.record_count()) / stopwatch.Seconds();
+  const double rate = static_cast<double>(dataset.record_count()) / stopwatch.Seconds();
+  Weigh(bench);
+  return rate;
+}
+
+double PeakDiskBytesOverRawBytes(Workbench& bench, const StepOptions&) {
+  return static_cast<double>(bench.peak_load_bytes) /
+         static_cast<double>(bench.dataset().raw_bytes());
 }
 
 }  // namespace espalier::bench

@@ -2,10 +2,13 @@
 #include <array>
 
 #include "bench/steps/device_steps.h"
+#include "bench/steps/durable_steps.h"
+#include "bench/steps/flush_steps.h"
 #include "bench/steps/growth_steps.h"
 #include "bench/steps/life_steps.h"
 #include "bench/steps/load_steps.h"
 #include "bench/steps/read_steps.h"
+#include "bench/steps/recovery_steps.h"
 #include "bench/steps/workbench.h"
 #include "bench/steps/write_steps.h"
 #include "bench/steps/ycsb_steps.h"
@@ -32,6 +35,7 @@ constexpr std::array kSteps = {
     Step{"changed-bytes", ChangedBytes},
     Step{"append", AppendAll},
     Step{"put-1000", PutAll},
+    Step{"size-loading", PeakDiskBytesOverRawBytes},
     Step{"size", DiskBytesOverRawBytes},
     Step{"get-1", GetOneThread},
     Step{"get-2", GetTwoThreads},
@@ -44,6 +48,20 @@ constexpr std::array kSteps = {
     Step{"ycsb-c", YcsbC},
     Step{"ycsb-e", YcsbE},
     Step{"ycsb-f", YcsbF},
+    Step{"make-flush-file", MakeFlushFile},
+    Step{"flush-fdatasync", FlushByFdatasync},
+    Step{"flush-rwf-dsync", FlushByRwfDsync},
+    Step{"flush-direct", FlushByDirectAndFdatasync},
+    Step{"flush-direct-dsync", FlushByDirectDsync},
+    Step{"flush-msync", FlushByMsync},
+    Step{"durable-put-1", DurablePutOneThread},
+    Step{"durable-put-8", DurablePutEightThreads},
+    Step{"durable-put-100", DurablePut100},
+    Step{"durable-put-1000", DurablePut1000},
+    Step{"take-durable-puts", TakeDurablePuts},
+    Step{"durable-commits", DurableCommits},
+    Step{"fill-log", FillLog},
+    Step{"open-and-get", OpenAndGet},
 };
 
 }  // namespace

@@ -40,6 +40,8 @@ struct Workbench {
   uint64_t inserted_count = 0;         // records beyond the dataset's, put there by inserting rows
   Growth growth = {};
   FileBlocks blocks_before = {};  // of the write amplification steps
+  uint64_t peak_load_bytes = 0;   // of files on disk, while PutAll ran
+  uint64_t durable_puts = 0;      // not yet taken, see TakeDurablePuts
 
   const Dataset& dataset() const { return workload.dataset; }
 };

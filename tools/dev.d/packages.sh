@@ -5,7 +5,7 @@ packages_build=(
   libabsl-dev libcli11-dev liblz4-dev libxxhash-dev nlohmann-json3-dev
 )
 packages_bench=(
-  libbenchmark-dev libleveldb-dev liblmdb-dev librocksdb-dev libsqlite3-dev libwiredtiger-dev
+  libbenchmark-dev libleveldb-dev liblmdb-dev librocksdb-dev libsqlite3-dev libwiredtiger-dev strace
 )
 # `//...` holds the benchmark, and the tests run foreign tools: lmdb-utils for dump and load, cmake and
 # pkg-config for the installed library, file systems in loop devices.
