@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cstddef>
 
+#include "absl/cleanup/cleanup.h"
 #include "engine/base/status_macros.h"
 
 namespace espalier::space {
@@ -30,11 +32,22 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
   untouched_from_ = page_count;
   free_count_ = free_.Count();
   waiting_count_ = 0;
+  recent_.reserve(kMaxRecent);
 }
 
 void PageAllocator::Begin(Version version) {
   assert(allocated_.empty() && freed_.empty());
   running_ = version;
+}
+
+void PageAllocator::PrepareCommit() {
+  const auto reserve = [&](std::vector<Undecided>& list) {
+    if (list.capacity() - list.size() < freed_.size()) {
+      list.reserve(std::max(2 * list.size(), list.size() + freed_.size()));
+    }
+  };
+  reserve(undecided_);
+  reserve(logged_);
 }
 
 void PageAllocator::Commit() {
@@ -100,6 +113,9 @@ absl::Status PageAllocator::GrowFor(uint64_t count, Reserve reserve) {
   // the disk is nearly full.
   const uint64_t kept = reserve == Reserve::kKeep ? kReservePages : 0;
   const uint64_t step = GrowthStep(count + kept);
+  // First what memory may be missing for.
+  absl::Cleanup restore = [&] { ResizeBitmaps(page_count_); };
+  ResizeBitmaps(page_count_ + step);
   absl::Status status = file_->Grow(page_count_ + step);
   uint64_t grown = step;
   if (!status.ok() && step > count + kept) {
@@ -107,17 +123,22 @@ absl::Status PageAllocator::GrowFor(uint64_t count, Reserve reserve) {
     status = file_->Grow(page_count_ + grown);
   }
   ESPALIER_RETURN_IF_ERROR(status);
+  std::move(restore).Cancel();
   const uint64_t first = page_count_;
   page_count_ += grown;
-  reachable_.Resize(page_count_);
-  changed_.Resize(page_count_ / kChangeGrain + 1);
-  unsealed_.Resize(page_count_);
-  free_.Resize(page_count_);
-  without_blocks_.Resize(page_count_);
+  ResizeBitmaps(page_count_);
   free_.SetRange(first, grown);
   free_count_ += grown;
   next_single_ = std::min(next_single_, first);
   return absl::OkStatus();
+}
+
+void PageAllocator::ResizeBitmaps(uint64_t page_count) {
+  reachable_.Resize(page_count);
+  changed_.Resize(page_count / kChangeGrain + 1);
+  unsealed_.Resize(page_count);
+  free_.Resize(page_count);
+  without_blocks_.Resize(page_count);
 }
 
 absl::Status PageAllocator::EnsureBlocks(uint64_t first, uint64_t count) {
@@ -175,6 +196,13 @@ void PageAllocator::PrepareRun(uint64_t first, uint64_t count) {
   }
 }
 
+// Before an allocation changes anything, so that it can be recorded without memory for that.
+void PageAllocator::ReserveRecord() {
+  if (allocated_.size() == allocated_.capacity()) {
+    allocated_.reserve(std::max<size_t>(16, 2 * allocated_.size()));
+  }
+}
+
 void PageAllocator::RecordAllocation(uint64_t first, uint64_t count) {
   free_count_ -= count;
   MarkReachable(first, count, true);
@@ -186,6 +214,7 @@ void PageAllocator::RecordAllocation(uint64_t first, uint64_t count) {
 }
 
 absl::StatusOr<PageNumber> PageAllocator::AllocatePage(Reserve reserve) {
+  ReserveRecord();
   if (free_count_ == 0 || (reserve == Reserve::kKeep && free_count_ <= kReservePages)) {
     ESPALIER_RETURN_IF_ERROR(GrowFor(1, reserve));
   }
@@ -208,6 +237,7 @@ absl::StatusOr<PageNumber> PageAllocator::AllocatePage(Reserve reserve) {
 }
 
 absl::StatusOr<PageNumber> PageAllocator::AllocateRun(uint64_t count, Reserve reserve) {
+  ReserveRecord();
   std::optional<size_t> run;
   const uint64_t kept = reserve == Reserve::kKeep ? kReservePages : 0;
   if (free_count_ >= count + kept) {
@@ -233,12 +263,13 @@ absl::StatusOr<PageNumber> PageAllocator::AllocateRun(uint64_t count, Reserve re
 }
 
 void PageAllocator::FreeRun(PageNumber first, uint64_t count, Version birth, LoggedRun logged) {
-  MarkReachable(first.value, count, false);
   const FreedRun run{first.value, count, birth};
   if (birth == running_ && logged == LoggedRun::kNo) {
+    MarkReachable(first.value, count, false);
     MakeFree(run);
   } else {
     freed_.push_back({run, logged});
+    MarkReachable(first.value, count, false);
   }
 }
 
@@ -267,35 +298,51 @@ void PageAllocator::Place(const FreedRun& run, absl::Span<const Version> protect
   }
 }
 
+// Where memory runs out, what was not placed yet goes on waiting as before.
 void PageAllocator::Reclaim(absl::Span<const Version> protected_versions, Version durable) {
   if (durable != durable_) {
-    durable_ = durable;
-    const auto still_logged =
+    const auto freed_by_then =
         std::partition(logged_.begin(), logged_.end(),
                        [&](const Undecided& freed) { return freed.death > durable; });
-    undecided_.insert(undecided_.end(), still_logged, logged_.end());
-    logged_.erase(still_logged, logged_.end());
+    undecided_.insert(undecided_.end(), freed_by_then, logged_.end());
+    logged_.erase(freed_by_then, logged_.end());
+    durable_ = durable;
   }
-  for (const Undecided& freed : undecided_) {
-    const auto death =
-        std::lower_bound(protected_versions.begin(), protected_versions.end(), freed.death);
-    Place(freed.run,
-          protected_versions.first(static_cast<size_t>(death - protected_versions.begin())));
+  {
+    size_t placed = 0;
+    absl::Cleanup forget = [&] {
+      undecided_.erase(undecided_.begin(), undecided_.begin() + static_cast<ptrdiff_t>(placed));
+    };
+    for (; placed < undecided_.size(); ++placed) {
+      const Undecided& freed = undecided_[placed];
+      const auto death =
+          std::lower_bound(protected_versions.begin(), protected_versions.end(), freed.death);
+      Place(freed.run,
+            protected_versions.first(static_cast<size_t>(death - protected_versions.begin())));
+    }
   }
-  undecided_.clear();
   // Lists of versions that are no longer protected move down, the youngest first, so that what
   // moves onto a list that goes as well moves on.
   for (auto list = waiting_.end(); list != waiting_.begin();) {
     --list;
-    const auto at_or_above =
-        std::lower_bound(protected_versions.begin(), protected_versions.end(), list->first);
-    if (at_or_above != protected_versions.end() && *at_or_above == list->first) continue;
-    const std::vector<FreedRun> runs = std::move(list->second);
     const Version gone = list->first;
-    waiting_.erase(list);
+    const auto at_or_above =
+        std::lower_bound(protected_versions.begin(), protected_versions.end(), gone);
+    if (at_or_above != protected_versions.end() && *at_or_above == gone) continue;
     const auto below =
         protected_versions.first(static_cast<size_t>(at_or_above - protected_versions.begin()));
-    for (const FreedRun& run : runs) Place(run, below);
+    std::vector<FreedRun> runs = std::move(list->second);
+    size_t placed = 0;
+    absl::Cleanup give_back = [&] {
+      if (placed == runs.size()) {
+        waiting_.erase(gone);
+      } else {
+        runs.erase(runs.begin(), runs.begin() + static_cast<ptrdiff_t>(placed));
+        waiting_.find(gone)->second = std::move(runs);
+      }
+    };
+    for (; placed < runs.size(); ++placed) Place(runs[placed], below);
+    std::move(give_back).Invoke();
     list = waiting_.lower_bound(gone);
   }
 }
@@ -379,11 +426,7 @@ void PageAllocator::TailWasReleased(uint64_t page_count) {
   page_count_ = page_count;
   untouched_from_ = std::min(untouched_from_, page_count_);
   prepared_ = {};
-  reachable_.Resize(page_count_);
-  changed_.Resize(page_count_ / kChangeGrain + 1);
-  unsealed_.Resize(page_count_);
-  free_.Resize(page_count_);
-  without_blocks_.Resize(page_count_);
+  ResizeBitmaps(page_count_);
   next_single_ = std::min(next_single_, page_count_);
   next_run_ = std::min(next_run_, page_count_);
 }

@@ -65,6 +65,8 @@ class PageAllocator {
   // A transaction that makes `version`: what it allocates and frees is undone by Rollback() and
   // made final by Commit(). Freed pages then wait for Reclaim().
   void Begin(Version version);
+  // Gets the memory that Commit() needs.
+  void PrepareCommit();
   void Commit();
   void Rollback();
 
@@ -141,6 +143,8 @@ class PageAllocator {
   };
 
   uint64_t GrowthStep(uint64_t needed) const;
+  void ResizeBitmaps(uint64_t page_count);
+  void ReserveRecord();
   absl::Status GrowFor(uint64_t count, Reserve reserve);
   // Before the first store to free pages since the last checkpoint: `page` and a stretch behind it,
   // or a run.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/endian.h"
 #include "engine/base/status_macros.h"
@@ -160,14 +161,15 @@ absl::Status SpaceMap::LoadNode(const page::PageReader& reader, ChildRef ref, ui
 absl::Status SpaceMap::Rewrite(PageAllocator& allocator, Version version) {
   std::vector<std::vector<Node>> before = levels_;
   std::vector<Node> before_past_the_end = past_the_end_;
-  absl::Status status = RewriteChanged(allocator, version);
-  if (!status.ok()) {
-    // What changed is forgotten, so everything counts as changed.
+  // Also if memory runs out. What changed is forgotten, so everything counts as changed.
+  absl::Cleanup restore = [&] {
     levels_ = std::move(before);
     past_the_end_ = std::move(before_past_the_end);
     MarkAllChanged();
-  }
-  return status;
+  };
+  ESPALIER_RETURN_IF_ERROR(RewriteChanged(allocator, version));
+  std::move(restore).Cancel();
+  return absl::OkStatus();
 }
 
 absl::Status SpaceMap::RewriteChanged(PageAllocator& allocator, Version version) {

@@ -1,7 +1,7 @@
 #include "engine/txn/background_task.h"
 
 #include <csignal>
-#include <system_error>
+#include <exception>
 #include <utility>
 
 namespace espalier::txn {
@@ -39,7 +39,7 @@ bool BackgroundTask::Request() {
   const BlockedSignals blocked;  // the new thread inherits this
   try {
     thread_ = std::thread([this] { Run(); });
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {  // no thread, or no memory for one
     return false;
   }
   requested_ = true;

@@ -5,6 +5,7 @@
 // (INV-4) write the slot and flush that.
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -65,7 +66,12 @@ absl::Status Engine::Checkpoint() {
 }
 
 void Engine::CheckpointInBackground() {
-  const absl::Status status = Checkpoint();
+  absl::Status status;
+  try {
+    status = Checkpoint();
+  } catch (const std::bad_alloc&) {
+    status = absl::ResourceExhaustedError("no memory for a checkpoint");
+  }
   MutexLock lock(&state_mutex_);
   ++background_runs_;
   background_status_ = status;
@@ -74,12 +80,12 @@ void Engine::CheckpointInBackground() {
 
 absl::Status Engine::CheckpointOnce(Closing closing) {
   ClaimWithGate();
+  absl::Cleanup release = [this] { ReleaseClaim(); };
+  absl::Cleanup leave = [this] { gate_.Leave(); };
   const absl::StatusOr<std::optional<FrozenVersion>> frozen = Freeze(closing);
-  gate_.Leave();
-  if (!frozen.ok() || !frozen->has_value()) {
-    ReleaseClaim();
-    return frozen.status();
-  }
+  std::move(leave).Invoke();
+  if (!frozen.ok() || !frozen->has_value()) return frozen.status();
+  std::move(release).Cancel();
   return Finish(**frozen);
 }
 
@@ -97,11 +103,16 @@ absl::StatusOr<std::optional<Engine::FrozenVersion>> Engine::Freeze(Closing clos
   }
   if (!unchanged) {
     allocator_->Begin(version);
-    if (absl::Status status = RewriteSpaceMap(version); !status.ok()) {
+    absl::Cleanup roll_back = [this] {
       allocator_->Rollback();
       outgrown_.clear();
-      return status;
-    }
+    };
+    ESPALIER_RETURN_IF_ERROR(RewriteSpaceMap(version));
+    PoisonIfMemoryRunsOut([&] {
+      allocator_->PrepareCommit();
+      frozen.unsealed = allocator_->TakeUnsealed();
+    });
+    std::move(roll_back).Cancel();
     allocator_->Commit();
     outgrown_.clear();
   }
@@ -135,7 +146,6 @@ void Engine::FreezeApplied(bool unchanged, Closing closing, FrozenVersion& froze
   ++frozen.slot.sequence;
   frozen.slot.clean = closing == Closing::kYes;
   if (!unchanged) {
-    frozen.unsealed = allocator_->TakeUnsealed();
     frozen.slot.version = version.version;
     frozen.slot.catalogue = version.catalogue;
     frozen.slot.next_keyspace_id = version.next_id;

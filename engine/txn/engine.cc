@@ -98,8 +98,19 @@ absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginUnlogged() {
   return BeginWrite(std::nullopt, Durability::kCheckpoint);
 }
 
-const VersionState& Engine::Apply(VersionState state) {
-  versions_.push_back(std::make_unique<VersionState>(std::move(state)));
+void Engine::PrepareApply() {
+  if (versions_.size() == versions_.capacity()) versions_.reserve(2 * versions_.size() + 8);
+  {
+    MutexLock lock(&publication_mutex_);
+    if (unpublished_.size() == unpublished_.capacity()) {
+      unpublished_.reserve(2 * unpublished_.size() + 8);
+    }
+  }
+  allocator_->PrepareCommit();
+}
+
+const VersionState& Engine::Apply(std::unique_ptr<VersionState> state) noexcept {
+  versions_.push_back(std::move(state));
   return *versions_.back();
 }
 
@@ -110,12 +121,12 @@ void Engine::Publish(const VersionState& state) {
 
 void Engine::PublishUpTo(Version version) {
   MutexLock lock(&publication_mutex_);
-  const VersionState* newest = nullptr;
-  while (!unpublished_.empty() && unpublished_.front()->version <= version) {
-    newest = unpublished_.front();
-    unpublished_.pop_front();
-  }
-  if (newest != nullptr) Publish(*newest);
+  const auto end =
+      std::find_if(unpublished_.begin(), unpublished_.end(),
+                   [&](const VersionState* state) { return state->version > version; });
+  if (end == unpublished_.begin()) return;
+  Publish(**(end - 1));
+  unpublished_.erase(unpublished_.begin(), end);
 }
 
 bool Engine::HasUnpublished() const {
@@ -166,6 +177,14 @@ absl::Status Engine::PublishApplied() {
 // The writer's fence between publishing and this scan: whoever published did so with a sequentially
 // consistent store, and what is published is read before the scan.
 void Engine::ReclaimPages() {
+  try {
+    DecideAboutFreedPages();
+  } catch (const std::bad_alloc&) {
+    // The next time, then.
+  }
+}
+
+void Engine::DecideAboutFreedPages() {
   const Version published_version = published().version;
   readers_.ScanInto(scan_);
   if (scan_.undecided) return;  // a reader is just choosing its version: next time

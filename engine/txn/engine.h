@@ -12,9 +12,9 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -210,7 +210,9 @@ class Engine final : private space::BackingFile {
   absl::Status CheckNothingFollows(const page::CheckpointSlot& slot) const;
 
   // --- engine.cc: versions
-  const VersionState& Apply(VersionState state);
+  // Gets the memory that applying a version needs; Apply() itself cannot fail.
+  void PrepareApply();
+  const VersionState& Apply(std::unique_ptr<VersionState> state) noexcept;
   // Everything applied is published, its log flushed. With the gate.
   absl::Status PublishApplied();
   void Publish(const VersionState& state);
@@ -220,6 +222,7 @@ class Engine final : private space::BackingFile {
   void NoteLoggedRuns(const std::vector<space::PageRun>& runs);
   absl::Status FlushLoggedRuns();
   void ReclaimPages();
+  void DecideAboutFreedPages();
   // With the gate, or it may go away meanwhile.
   const VersionState& published() const { return *current_.load(std::memory_order_seq_cst); }
   const VersionState& applied() const { return *versions_.back(); }
@@ -229,6 +232,16 @@ class Engine final : private space::BackingFile {
   absl::Status OutgrownStatus() const;
   absl::Status Poison(const absl::Status& status);
   absl::Status PoisonStatus() const;
+  // For the few steps that can neither be undone nor done without memory.
+  template <typename Function>
+  void PoisonIfMemoryRunsOut(Function function) {
+    try {
+      function();
+    } catch (const std::bad_alloc&) {
+      Poison(absl::ResourceExhaustedError("out of memory")).IgnoreError();
+      throw;
+    }
+  }
   // At the end of a transaction: with `slot` null the writer's.
   void EndTransaction(ReaderSlot* slot);
   bool HasTransactions() const;
@@ -323,7 +336,7 @@ class Engine final : private space::BackingFile {
 
   // Applied and not published yet, oldest first.
   mutable Mutex publication_mutex_;
-  std::deque<const VersionState*> unpublished_ ABSL_GUARDED_BY(publication_mutex_);
+  std::vector<const VersionState*> unpublished_ ABSL_GUARDED_BY(publication_mutex_);
   // Large values that records in the log refer to and that are not flushed yet.
   std::vector<space::PageRun> unflushed_runs_ ABSL_GUARDED_BY(publication_mutex_);
   std::shared_ptr<page::PageSource> runs_source_ ABSL_GUARDED_BY(publication_mutex_);

@@ -218,7 +218,7 @@ absl::Status Engine::Load() {
   absl::StatusOr<KeyspaceRecord> record =
       CatalogueReader(state.reader(), state.catalogue).FindById(kDefaultKeyspaceId);
   if (record.ok()) state.recent = {kDefaultKeyspaceId, *std::move(record)};
-  Publish(Apply(std::move(state)));
+  Publish(Apply(std::make_unique<VersionState>(std::move(state))));
   if (slot.clean) {
     ESPALIER_RETURN_IF_ERROR(CheckNothingFollows(slot));
   } else if (slot.log_generation != 0) {

@@ -1,7 +1,9 @@
 #include "engine/txn/write_state.h"
 
 #include <algorithm>
+#include <new>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 #include "engine/tree/lookup.h"
@@ -429,8 +431,9 @@ absl::Status WriteState::Prepare() {
   return CheckHealthy();
 }
 
-VersionState WriteState::MakeVersion() {
-  VersionState state;
+std::unique_ptr<VersionState> WriteState::MakeVersion() {
+  auto made = std::make_unique<VersionState>();
+  VersionState& state = *made;
   state.version = version_;
   state.catalogue = catalogue_;
   state.next_id = next_id_;
@@ -438,7 +441,7 @@ VersionState WriteState::MakeVersion() {
   state.source = engine_->source_;
   if (last_ != nullptr && !last_->dropped) state.recent = {last_->id, std::move(last_->record)};
   state.may_have_detached = may_have_detached_;
-  return state;
+  return made;
 }
 
 absl::StatusOr<Version> WriteState::Commit() {
@@ -454,12 +457,16 @@ absl::StatusOr<Version> WriteState::Commit() {
   const Version version = version_;
   status = Prepare();
   if (status.ok()) {
+    // Once something is in the log, it must not come to nothing for want of memory.
+    std::unique_ptr<VersionState> state = MakeVersion();
+    engine_->PrepareApply();
     if (durability_ == Durability::kCheckpoint) {
-      status = CommitUnlogged();
-    } else if (!logging_ || engine_->HasUnloggedChanges()) {
-      status = CommitByCheckpoint(LogAfterwards::kKept);
+      status = CommitUnlogged(std::move(state));
+    } else if (!logging_ || engine_->HasUnloggedChanges() ||
+               (durability_ == Durability::kSync && logged_runs_.size() > kMaxRunsPerSync)) {
+      status = CommitByCheckpoint(std::move(state), LogAfterwards::kKept);
     } else {
-      status = CommitToLog();
+      status = CommitToLog(std::move(state));
     }
   }
   End();
@@ -467,35 +474,32 @@ absl::StatusOr<Version> WriteState::Commit() {
   return version;
 }
 
-absl::Status WriteState::CommitUnlogged() {
+absl::Status WriteState::CommitUnlogged(std::unique_ptr<VersionState> state) {
   Engine& engine = *engine_;
   ESPALIER_RETURN_IF_ERROR(engine.PublishApplied());
   engine.allocator_->Commit();
   if (!same_content_) engine.unlogged_version_ = version_;
-  engine.Publish(engine.Apply(MakeVersion()));
+  engine.Publish(engine.Apply(std::move(state)));
   engine.commits_.fetch_add(1, std::memory_order_relaxed);
   engine.ReclaimPages();
   Leave();
   return absl::OkStatus();
 }
 
-absl::Status WriteState::CommitToLog() {
+absl::Status WriteState::CommitToLog(std::unique_ptr<VersionState> made) {
   Engine& engine = *engine_;
   const bool sync = durability_ == Durability::kSync;
-  if (sync && logged_runs_.size() > kMaxRunsPerSync) {
-    return CommitByCheckpoint(LogAfterwards::kKept);
-  }
   engine.NoteLoggedRuns(logged_runs_);
   const absl::StatusOr<log::LogWriter::Appended> appended = engine.log_->Append(
       log::RecordKind::kTransaction, version_, redo_.record(), /*flush_follows=*/sync);
   // The disk is full, or the ring is, because many came at once; not so if it was a flush that
   // found the disk full (INV-9).
   if (absl::IsResourceExhausted(appended.status()) && engine.log_->status().ok()) {
-    return CommitByCheckpoint(LogAfterwards::kRemoved);
+    return CommitByCheckpoint(std::move(made), LogAfterwards::kRemoved);
   }
   if (!appended.ok()) return engine.Poison(appended.status());
   engine.allocator_->Commit();
-  const VersionState& state = engine.Apply(MakeVersion());
+  const VersionState& state = engine.Apply(std::move(made));
   engine.commits_.fetch_add(1, std::memory_order_relaxed);
   engine.RequestCheckpointIfDue();
   // Versions become visible in their order, and none before it is as durable as its writer wants.
@@ -516,7 +520,16 @@ absl::Status WriteState::CommitToLog() {
 absl::Status WriteState::AwaitFlush(LogPosition log_end) {
   Engine& engine = *engine_;
   // Keeps the engine, as a reader does.
-  ReaderSlot* const slot = engine.readers_.Acquire();
+  ReaderSlot* slot = nullptr;
+  try {
+    slot = engine.readers_.Acquire();
+  } catch (const std::bad_alloc&) {
+    // Then the gate does, and the next writer has to wait for the flush.
+    absl::Status status = engine.log_->Flush(log_end);
+    if (!status.ok()) status = engine.Poison(status);
+    Leave();
+    return status;
+  }
   engine.readers_.Publish(slot, version_);
   open_ = false;
   base_source_ = nullptr;
@@ -532,24 +545,28 @@ absl::Status WriteState::AwaitFlush(LogPosition log_end) {
 
 // Nobody else writes until the slot is durable: what comes later must not be in the log without
 // this.
-absl::Status WriteState::CommitByCheckpoint(LogAfterwards log_afterwards) {
+absl::Status WriteState::CommitByCheckpoint(std::unique_ptr<VersionState> made,
+                                            LogAfterwards log_afterwards) {
   Engine& engine = *engine_;
   ESPALIER_RETURN_IF_ERROR(engine.PublishApplied());
   engine.ClaimCheckpoint();
-  absl::Status status = engine.PoisonStatus();
-  absl::StatusOr<Engine::FrozenVersion> frozen = Engine::FrozenVersion();
-  if (log_afterwards == LogAfterwards::kKept) frozen = engine.MarkLog(version_);
-  if (status.ok()) status = frozen.status();
-  if (status.ok()) status = engine.RewriteSpaceMap(version_);
-  if (status.ok()) status = CheckHealthy();
-  if (!status.ok()) {
-    engine.ReleaseClaim();
-    return status;
+  absl::Cleanup release = [&] { engine.ReleaseClaim(); };
+  ESPALIER_RETURN_IF_ERROR(engine.PoisonStatus());
+  Engine::FrozenVersion frozen;
+  if (log_afterwards == LogAfterwards::kKept) {
+    ESPALIER_ASSIGN_OR_RETURN(frozen, engine.MarkLog(version_));
   }
+  ESPALIER_RETURN_IF_ERROR(engine.RewriteSpaceMap(version_));
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  engine.PoisonIfMemoryRunsOut([&] {
+    engine.allocator_->PrepareCommit();
+    frozen.unsealed = engine.allocator_->TakeUnsealed();
+  });
   engine.allocator_->Commit();
-  const VersionState& state = engine.Apply(MakeVersion());
-  engine.FreezeApplied(/*unchanged=*/false, Engine::Closing::kNo, *frozen);
-  status = engine.Finish(*frozen);
+  const VersionState& state = engine.Apply(std::move(made));
+  engine.FreezeApplied(/*unchanged=*/false, Engine::Closing::kNo, frozen);
+  std::move(release).Cancel();
+  const absl::Status status = engine.Finish(frozen);
   if (status.ok()) {
     if (log_afterwards == LogAfterwards::kRemoved) engine.RemoveLog();
     engine.Publish(state);

@@ -86,12 +86,13 @@ class WriteState final : public TransactionState {
   absl::Status FreeDetached();
   absl::Status FinishCatalogue();
   absl::Status Prepare();
-  VersionState MakeVersion();
+  std::unique_ptr<VersionState> MakeVersion();
   // Three ways to commit a transaction that is prepared.
-  absl::Status CommitToLog();
+  absl::Status CommitToLog(std::unique_ptr<VersionState> state);
   enum class LogAfterwards { kKept, kRemoved };
-  absl::Status CommitByCheckpoint(LogAfterwards log_afterwards);
-  absl::Status CommitUnlogged();
+  absl::Status CommitByCheckpoint(std::unique_ptr<VersionState> state,
+                                  LogAfterwards log_afterwards);
+  absl::Status CommitUnlogged(std::unique_ptr<VersionState> state);
   // Ends the transaction, with its changes applied, and waits until they are durable.
   absl::Status AwaitFlush(LogPosition log_end);
   void Leave();
