@@ -1,0 +1,26 @@
+// What all generators of a run have done together.
+#ifndef ESPALIER_TESTS_CRASH_CRASH_TOTALS_H_
+#define ESPALIER_TESTS_CRASH_CRASH_TOTALS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "tests/crash/crash_lab.h"
+#include "tests/crash/crash_recorder.h"
+
+namespace espalier::testing {
+
+// How many distinct images a run should see: $ESPALIER_CRASH_IMAGES, or 20,000.
+uint64_t WantedImages();
+uint64_t TotalImages();
+
+// Prints what a generator did and adds it to the totals, which are printed at the end.
+void Account(const CrashLab& lab);
+
+// A small closed database with a bit of everything.
+CrashedDatabase SmallDatabase();
+
+}  // namespace espalier::testing
+
+#endif  // ESPALIER_TESTS_CRASH_CRASH_TOTALS_H_
