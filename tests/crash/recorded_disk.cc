@@ -87,10 +87,13 @@ void RecordedFile::RangeFlushed(uint64_t begin, uint64_t end, Stamp stamp) {
     if (size.stamp <= stamp) newest = size.size_bytes;
   }
   const uint64_t needed = std::min(end, newest);
-  while (durable_size_ < needed && !sizes_.empty() && sizes_.front().stamp <= stamp) {
-    durable_size_ = sizes_.front().size_bytes;
-    sizes_.erase(sizes_.begin());
-  }
+  std::vector<Size> possible = {{0, durable_size_}};
+  for (const Size& size : sizes_) possible.push_back(size);
+  std::erase_if(possible, [&](const Size& size) {
+    return size.stamp <= stamp && size.size_bytes < needed;
+  });
+  durable_size_ = possible.front().size_bytes;
+  sizes_.assign(possible.begin() + 1, possible.end());
 }
 
 std::vector<uint64_t> RecordedFile::PossibleSizes() const {
