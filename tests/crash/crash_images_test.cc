@@ -77,7 +77,7 @@ TEST_F(CrashImagesTest, OfShortSequences) {
     for (int sequence = 0; sequence < sequences; ++sequence) {
       CrashWorkload::Setting setting;
       setting.place = number % 2 == 0 ? Place::kMemory : Place::kMemoryMapped;
-      if (length < 3 && number % 8 == 0) setting.place = Place::kDisk;
+      if (length < 3 && number % 16 == 0) setting.place = Place::kDisk;
       if (length == 3) setting.budget = {.exhaustive = 12, .sampled = 6};
       setting.seed = seed + ++number;
       CrashWorkload workload(lab, setting, start);

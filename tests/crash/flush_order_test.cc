@@ -1,0 +1,142 @@
+// In which order things are written and flushed, and how often: what the images of crashes
+// (crash_images_test) cannot tell apart from luck.
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_for_testing.h"
+#include "engine/os/fault_injection.h"
+#include "engine/os/temp_dir_for_testing.h"
+#include "espalier/espalier.h"
+#include "gtest/gtest.h"
+#include "tests/hostile/memory_file.h"
+#include "tests/hostile/sample_database.h"
+
+namespace espalier {
+namespace {
+
+using testing::MakeSample;
+using testing::MemoryFile;
+using testing::SmallMappingOptions;
+
+constexpr uint64_t kSlotOffsets[2] = {16384, 32768};
+
+class Observer : public os::SystemCallObserver {
+ public:
+  Observer() { os::SetSystemCallObserverForTesting(this); }
+  ~Observer() override { os::SetSystemCallObserverForTesting(nullptr); }
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+
+  int BeforeCall(const os::SystemCall&) override { return 0; }
+};
+
+// Flushes that cover more than a slot, and those of slots.
+class FlushCounter : public Observer {
+ public:
+  void AfterCall(const os::SystemCall& call, int) override {
+    if (call.kind != os::SystemCallKind::kSyncMapping) return;
+    const bool is_slot = (call.offset == kSlotOffsets[0] || call.offset == kSlotOffsets[1]) &&
+                         call.length <= 4096;
+    ++(is_slot ? slots : data);
+  }
+
+  int data = 0;
+  int slots = 0;
+};
+
+// "Exactly one msync per checkpoint" (docs/design.md, facts), and one for its slot.
+TEST(FlushOrderTest, OneFlushOfTheDataForEachCheckpoint) {
+  MemoryFile file;
+  file.SetContent(MakeSample().image);
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(file.path(), SmallMappingOptions()));
+  const FlushCounter flushes;
+  // The first change of a handle flushes the slot and writes it anew.
+  ASSERT_THAT(db.Put(db.default_keyspace(), "first", "x"), IsOk());
+  EXPECT_EQ(flushes.data, 0);
+  EXPECT_EQ(flushes.slots, 2);
+  for (int i = 0; i < 5; ++i) {
+    for (int j = 0; j < 100; ++j) {
+      ASSERT_THAT(db.Put(db.default_keyspace(), absl::StrCat("key", j), std::string(300, 'x')),
+                  IsOk());
+    }
+    EXPECT_EQ(flushes.data, i);
+    ASSERT_THAT(db.Checkpoint(), IsOk());
+    EXPECT_EQ(flushes.data, i + 1);
+    EXPECT_EQ(flushes.slots, i + 3);
+    // Nothing new, nothing to flush.
+    ASSERT_THAT(db.Checkpoint(), IsOk());
+    EXPECT_EQ(flushes.data, i + 1);
+  }
+}
+
+// The order of writes and flushes of the slots: 'A' a write of the first, 'a' its flush, and so on.
+class SlotOrder : public Observer {
+ public:
+  void AfterCall(const os::SystemCall& call, int) override {
+    if (call.offset != kSlotOffsets[0] && call.offset != kSlotOffsets[1]) return;
+    const bool first = call.offset == kSlotOffsets[0];
+    if (call.kind == os::SystemCallKind::kWrite) steps += first ? 'A' : 'B';
+    if (call.kind == os::SystemCallKind::kSyncMapping) steps += first ? 'a' : 'b';
+  }
+
+  std::string steps;
+};
+
+// The slot that a handle finds may be cached only: whoever wrote it was killed before the flush.
+// Were the other one overwritten first, a power loss could leave neither.
+TEST(FlushOrderTest, TheFoundSlotIsDurableBeforeTheOtherIsOverwritten) {
+  MemoryFile file;
+  file.SetContent(MakeSample().image);
+  std::string found;
+  for (const int checkpoints : {1, 2, 1}) {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(file.path(), SmallMappingOptions()));
+    SlotOrder order;
+    for (int i = 0; i < checkpoints; ++i) {
+      ASSERT_THAT(db.Put(db.default_keyspace(), "key", std::string(order.steps)), IsOk());
+      ASSERT_THAT(db.Checkpoint(), IsOk());
+    }
+    const std::string expected = order.steps[0] == 'a' ? "aBbAaBb" : "bAaBbAa";
+    EXPECT_EQ(order.steps, expected.substr(0, order.steps.size()));
+    found += order.steps[0];
+  }
+  EXPECT_NE(found.find('a'), std::string::npos) << found;
+  EXPECT_NE(found.find('b'), std::string::npos) << found;
+}
+
+// INV-14: a new database has its content, and that on the disk, before it has its name; and its
+// name is on the disk before anybody is told that there is a database.
+class CreationOrder : public Observer {
+ public:
+  void AfterCall(const os::SystemCall& call, int result_errno) override {
+    if (result_errno != 0) return;
+    switch (call.kind) {
+      case os::SystemCallKind::kWrite:
+        steps += 'w';
+        break;
+      case os::SystemCallKind::kSyncAll:
+        steps += 's';
+        break;
+      case os::SystemCallKind::kRename:
+        steps += 'r';
+        break;
+      default:
+        break;
+    }
+  }
+
+  std::string steps;
+};
+
+TEST(FlushOrderTest, ANewDatabaseIsFlushedBeforeItHasItsName) {
+  os::TempDir dir;
+  std::optional<CreationOrder> order(std::in_place);
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(dir.File("db.esp")));
+  // Superblock and two slots, the file's flush, the name, the directory's flush.
+  EXPECT_EQ(order->steps, "wwwsrs");
+  order.reset();
+}
+
+}  // namespace
+}  // namespace espalier
