@@ -27,9 +27,8 @@ bool IsLog(std::string_view path) { return path.ends_with("-wal"); }
 
 }  // namespace
 
-CrashRecorder::CrashRecorder(std::string directory, Lie lie, LogWay log_way, CrashPoint crash_point)
+CrashRecorder::CrashRecorder(std::string directory, LogWay log_way, CrashPoint crash_point)
     : directory_(std::move(directory)),
-      lie_(lie),
       log_way_(log_way),
       crash_point_(std::move(crash_point)),
       disk_(ReadDirectory(directory_)),
@@ -38,6 +37,11 @@ CrashRecorder::CrashRecorder(std::string directory, Lie lie, LogWay log_way, Cra
 }
 
 CrashRecorder::~CrashRecorder() { os::SetSystemCallObserverForTesting(nullptr); }
+
+void CrashRecorder::set_lie(Lie lie) {
+  const std::lock_guard lock(mutex_);
+  lie_ = lie;
+}
 
 CrashRecorder::Counts CrashRecorder::counts() const {
   const std::lock_guard lock(mutex_);

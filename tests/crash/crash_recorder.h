@@ -26,9 +26,9 @@ namespace espalier::testing {
 // How the disk lies, for canaries.
 enum class Lie {
   kNone,
-  kDataIsNotFlushed,   // the msync of a checkpoint's pages does nothing
-  kSlotIsNotFlushed,   // that of its slot
-  kLogIsNotFlushed,    // no flush of the log, or msync of it, does anything
+  kDataIsNotFlushed,    // the msync of a checkpoint's pages does nothing
+  kSlotIsNotFlushed,    // that of its slot
+  kLogIsNotFlushed,     // no flush of the log, or msync of it, does anything
   kDirectIsNotDurable,  // a direct write is in the disk's cache only
   kNamesAreNotFlushed,  // the fsync of the directory does nothing
 };
@@ -54,11 +54,13 @@ class CrashRecorder : public os::SystemCallObserver {
   };
 
   // What the directory contains is durable. The path must be canonical.
-  CrashRecorder(std::string directory, Lie lie, LogWay log_way, CrashPoint crash_point);
+  CrashRecorder(std::string directory, LogWay log_way, CrashPoint crash_point);
   ~CrashRecorder() override;
   CrashRecorder(const CrashRecorder&) = delete;
   CrashRecorder& operator=(const CrashRecorder&) = delete;
 
+  // From now on.
+  void set_lie(Lie lie);
   // The power could fail now.
   void Crash(std::string_view where);
 
@@ -87,7 +89,6 @@ class CrashRecorder : public os::SystemCallObserver {
   void Flushed(const os::SystemCall& call);
 
   const std::string directory_;
-  const Lie lie_;
   const LogWay log_way_;
   const CrashPoint crash_point_;
 
@@ -98,6 +99,7 @@ class CrashRecorder : public os::SystemCallObserver {
   std::string mapped_;  // the file that was mapped last
   std::vector<uint8_t> buffer_;
   Counts counts_;
+  Lie lie_ = Lie::kNone;
 };
 
 }  // namespace espalier::testing

@@ -63,7 +63,7 @@ CrashWorkload::CrashWorkload(CrashLab& lab, const Setting& setting,
       history_(ContentsOf(start)),
       crashing_(setting.crash_while_opening),
       point_random_(setting.seed),
-      recorder_(PrepareDirectory(directory_.path(), start), setting.lie,
+      recorder_(PrepareDirectory(directory_.path(), start),
                 setting.place == Place::kMemoryMapped ? LogWay::kMappedOnly : LogWay::kAsFound,
                 [this](std::string_view where, const RecordedDisk& disk) {
                   CrashPoint(where, disk);

@@ -56,7 +56,6 @@ class CrashWorkload {
  public:
   struct Setting {
     Place place = Place::kMemory;
-    Lie lie = Lie::kNone;
     CrashBudget budget = {};
     uint64_t crash_one_in = 1;  // of the points where the power could fail
     bool crash_while_opening = false;
@@ -71,6 +70,7 @@ class CrashWorkload {
   CrashWorkload& operator=(const CrashWorkload&) = delete;
 
   void Perform(Operation operation, Durability durability = Durability::kSync);
+  void set_lie(Lie lie) { recorder_.set_lie(lie); }
   void set_crashing(bool crashing) { crashing_ = crashing; }
   void Close();
 
