@@ -153,7 +153,8 @@ TEST_F(CrashImagesTest, OfRandomJourneys) {
       auto operation = static_cast<Operation>(random() % kOperations);
       if (last == 0 && random() % 3 == 0) operation = Operation::kFillTheLog;
       if (last == 1 && random() % 2 == 0) operation = Operation::kOverwrite;
-      workload.Perform(operation, SomeDurability(random()));
+      const Durability durability = i % 7 == 3 ? Durability::kCheckpoint : SomeDurability(random());
+      workload.Perform(operation, durability);
     }
     workload.Close();
     Report(absl::StrCat("journey, seed ", setting.seed, " on ",

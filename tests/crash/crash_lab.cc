@@ -1,6 +1,5 @@
 #include "tests/crash/crash_lab.h"
 
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
@@ -61,20 +60,6 @@ std::string CrashLab::CheckImage(const DirectoryImage& image, const CommitHistor
     kept_.push_back({image, history.At(outcome.digest)});
   }
   return "";
-}
-
-void CrashLab::Print() const {
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  std::printf(
-      "%s: %llu distinct images at %llu points, %.1f%% replayed the log, %llu violations, %.1f s "
-      "(%.0f images/s)\n",
-      generator_.c_str(), static_cast<unsigned long long>(statistics_.images),
-      static_cast<unsigned long long>(statistics_.points),
-      100.0 * static_cast<double>(statistics_.replayed) /
-          static_cast<double>(std::max<uint64_t>(statistics_.images, 1)),
-      static_cast<unsigned long long>(statistics_.violations), seconds,
-      static_cast<double>(statistics_.images) / seconds);
 }
 
 }  // namespace espalier::testing

@@ -4,13 +4,13 @@
 #ifndef ESPALIER_TESTS_CRASH_CRASH_LAB_H_
 #define ESPALIER_TESTS_CRASH_CRASH_LAB_H_
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <random>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "tests/crash/commit_history.h"
@@ -38,10 +38,10 @@ class CrashLab {
     uint64_t replayed = 0;  // of these
     uint64_t points = 0;
     uint64_t violations = 0;
-    double seconds = 0;
   };
 
-  CrashLab(std::string generator, uint64_t seed) : random_(seed), generator_(generator) {}
+  CrashLab(std::string generator, uint64_t seed)
+      : random_(seed), generator_(std::move(generator)) {}
 
   // The power fails now. What is wrong first, or nothing.
   std::string Crash(std::string_view where, const RecordedDisk& disk, const CommitHistory& history,
@@ -51,9 +51,8 @@ class CrashLab {
   void KeepEvery(uint64_t n) { keep_every_ = n; }
   std::vector<CrashedDatabase> TakeKept() { return std::exchange(kept_, {}); }
 
+  const std::string& generator() const { return generator_; }
   const Statistics& statistics() const { return statistics_; }
-  // A line for the generator.
-  void Print() const;
 
  private:
   std::string CheckImage(const DirectoryImage& image, const CommitHistory& history,
@@ -67,7 +66,6 @@ class CrashLab {
   uint64_t keep_every_ = 0;
   std::vector<CrashedDatabase> kept_;
   Statistics statistics_;
-  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace espalier::testing

@@ -4,13 +4,12 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/crash/crash_workload.h"
 #include "tests/crash/image_checker.h"
@@ -18,7 +17,7 @@
 namespace espalier::testing {
 namespace {
 
-CrashLab::Statistics totals;
+std::vector<std::pair<std::string, CrashLab::Statistics>> generators;
 
 double CpuSeconds() {
   rusage usage{};
@@ -36,21 +35,35 @@ class PrintTotals : public ::testing::Environment {
   }
 
   void TearDown() override {
-    const double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-    const double images = static_cast<double>(std::max<uint64_t>(totals.images, 1));
-    std::printf(
-        "all: %llu distinct images at %llu points, %.1f%% replayed the log, %llu violations; "
-        "%.1f s, %.1f s of a processor, %.0f images/s of it\n",
-        static_cast<unsigned long long>(totals.images),
-        static_cast<unsigned long long>(totals.points),
-        100 * static_cast<double>(totals.replayed) / images,
-        static_cast<unsigned long long>(totals.violations), seconds, CpuSeconds(),
-        images / CpuSeconds());
+    if (generators.empty()) return;
+    CrashLab::Statistics all;
+    for (const auto& [name, statistics] : generators) {
+      all.images += statistics.images;
+      all.replayed += statistics.replayed;
+      all.points += statistics.points;
+      all.violations += statistics.violations;
+    }
+    for (const auto& [name, statistics] : generators) Print(name, statistics, all.images);
+    Print("all", all, all.images);
+    const double seconds = CpuSeconds();
+    std::printf("%.1f s of a processor, %.0f images/s\n", seconds,
+                static_cast<double>(all.images) / seconds);
   }
 
  private:
-  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  static double Percent(uint64_t part, uint64_t all) {
+    return 100 * static_cast<double>(part) / static_cast<double>(std::max<uint64_t>(all, 1));
+  }
+  static void Print(const std::string& name, const CrashLab::Statistics& statistics,
+                    uint64_t all_images) {
+    std::printf(
+        "%-16s %8llu distinct images, %5.1f%% of all; %8llu points; %5.1f%% of the images had "
+        "transactions to replay; %llu violations\n",
+        name.c_str(), static_cast<unsigned long long>(statistics.images),
+        Percent(statistics.images, all_images), static_cast<unsigned long long>(statistics.points),
+        Percent(statistics.replayed, statistics.images),
+        static_cast<unsigned long long>(statistics.violations));
+  }
 };
 
 const auto* const kPrintTotals =
@@ -63,16 +76,13 @@ uint64_t WantedImages() {
   return wanted != nullptr ? std::stoull(wanted) : 20000;
 }
 
-uint64_t TotalImages() { return totals.images; }
-
-void Account(const CrashLab& lab) {
-  lab.Print();
-  const CrashLab::Statistics& statistics = lab.statistics();
-  totals.images += statistics.images;
-  totals.replayed += statistics.replayed;
-  totals.points += statistics.points;
-  totals.violations += statistics.violations;
+uint64_t TotalImages() {
+  uint64_t images = 0;
+  for (const auto& [name, statistics] : generators) images += statistics.images;
+  return images;
 }
+
+void Account(const CrashLab& lab) { generators.emplace_back(lab.generator(), lab.statistics()); }
 
 CrashedDatabase SmallDatabase() {
   CrashLab lab("preparation", 1);

@@ -15,7 +15,7 @@ namespace espalier::testing {
 uint64_t WantedImages();
 uint64_t TotalImages();
 
-// Prints what a generator did and adds it to the totals, which are printed at the end.
+// Adds what a generator did to the totals, which are printed at the end of the program.
 void Account(const CrashLab& lab);
 
 // A small closed database with a bit of everything.

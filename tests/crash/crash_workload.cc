@@ -38,7 +38,8 @@ std::string_view NameOf(Operation operation) {
   constexpr std::string_view kNames[kOperations] = {
       "put",  "overwrite", "delete", "large value", "create keyspace", "drop keyspace",
       "checkpoint", "grow", "shrink", "compact", "reopen", "abandon",
-      "too large for the log", "fill the log", "wait", "roll back"};
+      "too large for the log", "fill the log", "wait", "roll back",
+      "hold a reader", "end the reader"};
   return kNames[static_cast<int>(operation)];
 }
 
@@ -77,8 +78,9 @@ CrashWorkload::CrashWorkload(CrashLab& lab, const Setting& setting,
 CrashWorkload::~CrashWorkload() {
   crashing_ = false;
   if (!db_.has_value()) return;
-  const auto reader = db_->BeginRead();
+  HoldReader().IgnoreError();
   db_.reset();
+  reader_.reset();
 }
 
 std::string CrashWorkload::problem() const {
@@ -152,6 +154,11 @@ absl::Status CrashWorkload::Do(Operation operation, Durability durability) {
       return WaitDurable();
     case Operation::kRollBack:
       return RollBack();
+    case Operation::kHoldReader:
+      return HoldReader();
+    case Operation::kEndReader:
+      reader_.reset();
+      return absl::OkStatus();
   }
   return absl::OkStatus();
 }
@@ -185,6 +192,7 @@ absl::Status CrashWorkload::Open() {
 
 absl::Status CrashWorkload::CloseInOrder() {
   const size_t newest = history_.newest();
+  reader_.reset();
   ESPALIER_RETURN_IF_ERROR(db_->Close());
   history_.Durable(newest);
   db_.reset();
@@ -194,10 +202,9 @@ absl::Status CrashWorkload::CloseInOrder() {
 
 // What has recovered is durable, too: a kAsync commit that was found must not go afterwards.
 absl::Status CrashWorkload::Abandon() {
-  {
-    const auto reader = db_->BeginRead();
-    db_.reset();
-  }
+  ESPALIER_RETURN_IF_ERROR(HoldReader());
+  db_.reset();
+  reader_.reset();
   recorder_.Crash("after the process died");
   last_commit_.reset();
   ESPALIER_RETURN_IF_ERROR(Open());
@@ -288,6 +295,12 @@ absl::Status CrashWorkload::RollBack() {
   }
   recorder_.Crash("before the rollback");
   txn.Rollback();
+  return absl::OkStatus();
+}
+
+absl::Status CrashWorkload::HoldReader() {
+  ESPALIER_ASSIGN_OR_RETURN(ReadTransaction reader, db_->BeginRead());
+  reader_.emplace(std::move(reader));
   return absl::OkStatus();
 }
 

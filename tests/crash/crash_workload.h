@@ -39,9 +39,11 @@ enum class Operation {
   kFillTheLog,  // a quarter of it
   kWaitDurable,
   kRollBack,
+  kHoldReader,  // of the version of now, instead of the one that was held
+  kEndReader,
 };
 constexpr int kShortOperations = 12;
-constexpr int kOperations = 16;
+constexpr int kOperations = 18;
 std::string_view NameOf(Operation operation);
 
 // Where the database is and how its log is written.
@@ -101,6 +103,7 @@ class CrashWorkload {
   absl::Status Shrink(Durability durability);
   absl::Status WaitDurable();
   absl::Status RollBack();
+  absl::Status HoldReader();
 
   std::string NewKey();
   std::string SomeKey();
@@ -118,6 +121,7 @@ class CrashWorkload {
   std::optional<std::pair<CommitToken, size_t>> last_commit_;
   CrashRecorder recorder_;
   std::optional<Database> db_;
+  std::optional<ReadTransaction> reader_;
 };
 
 }  // namespace espalier::testing

@@ -56,6 +56,14 @@ ImageChecker::Outcome ImageChecker::Check(const DirectoryImage& image, bool go_o
   Outcome outcome;
   if (!image.contains(kDatabaseName)) return outcome;
   WriteDirectory(image, directory_.path());
+  absl::StatusOr<Digest> read_only = absl::UnknownError("not read");
+  if (go_on) {
+    read_only = ReadReadOnly(image);
+    if (!read_only.ok()) {
+      outcome.problem = absl::StrCat("opened for reading only: ", read_only.status().ToString());
+      return outcome;
+    }
+  }
   Options options = CrashTestOptions();
   uint64_t log_bytes = 0;
   options.recovery_progress = [&](const Progress& progress) {
@@ -75,9 +83,31 @@ ImageChecker::Outcome ImageChecker::Check(const DirectoryImage& image, bool go_o
     return outcome;
   }
   outcome.digest = *digest;
+  if (read_only.ok() && *read_only != *digest) {
+    outcome.problem = "has other contents when it is opened for reading only";
+    return outcome;
+  }
   outcome.problem = VerifyProblem(*db);
   if (outcome.problem.empty() && go_on) outcome.problem = GoOn(*db, *digest);
   return outcome;
+}
+
+// Recovers in private memory and leaves everything as it is.
+absl::StatusOr<Digest> ImageChecker::ReadReadOnly(const DirectoryImage& image) const {
+  Options options = CrashTestOptions();
+  options.read_only = true;
+  ESPALIER_ASSIGN_OR_RETURN(
+      Database db,
+      Database::Open(absl::StrCat(directory_.path(), "/", kDatabaseName), options));
+  ESPALIER_ASSIGN_OR_RETURN(const Digest digest, ReadDigest(db));
+  if (const std::string problem = VerifyProblem(db); !problem.empty()) {
+    return absl::InternalError(problem);
+  }
+  ESPALIER_RETURN_IF_ERROR(db.Close());
+  if (HashOf(ReadDirectory(directory_.path())) != HashOf(image)) {
+    return absl::InternalError("files were changed");
+  }
+  return digest;
 }
 
 std::string ImageChecker::GoOn(Database& db, Digest expected) {

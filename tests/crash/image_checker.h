@@ -30,10 +30,12 @@ class ImageChecker {
   };
 
   // Opens, verifies and reads. An image without the database is sound and has the digest of none.
-  // `go_on`: changes it, takes a checkpoint, closes and opens it again.
+  // `go_on`: before that opens it for reading only, and afterwards changes it, takes a checkpoint,
+  // closes and opens it again.
   Outcome Check(const DirectoryImage& image, bool go_on);
 
  private:
+  absl::StatusOr<Digest> ReadReadOnly(const DirectoryImage& image) const;
   std::string GoOn(Database& db, Digest expected);
 
   // In memory, where flushes cost nothing.

@@ -1,5 +1,5 @@
-// In which order things are written and flushed, and how often: what the images of crashes
-// (crash_images_test) cannot tell apart from luck.
+// In which order checkpoints and creation write and flush, and how often: what the images of crashes
+// (crash_images_test) do not show.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,7 +47,7 @@ class FlushCounter : public Observer {
 };
 
 // "Exactly one msync per checkpoint" (docs/design.md, facts), and one for its slot.
-TEST(FlushOrderTest, OneFlushOfTheDataForEachCheckpoint) {
+TEST(CheckpointCrashTest, OneFlushOfTheDataForEachCheckpoint) {
   MemoryFile file;
   file.SetContent(MakeSample().image);
   ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(file.path(), SmallMappingOptions()));
@@ -86,7 +86,7 @@ class SlotOrder : public Observer {
 
 // The slot that a handle finds may be cached only: whoever wrote it was killed before the flush.
 // Were the other one overwritten first, a power loss could leave neither.
-TEST(FlushOrderTest, TheFoundSlotIsDurableBeforeTheOtherIsOverwritten) {
+TEST(CheckpointCrashTest, TheFoundSlotIsDurableBeforeTheOtherIsOverwritten) {
   MemoryFile file;
   file.SetContent(MakeSample().image);
   std::string found;
@@ -129,7 +129,7 @@ class CreationOrder : public Observer {
   std::string steps;
 };
 
-TEST(FlushOrderTest, ANewDatabaseIsFlushedBeforeItHasItsName) {
+TEST(CheckpointCrashTest, ANewDatabaseIsFlushedBeforeItHasItsName) {
   os::TempDir dir;
   std::optional<CreationOrder> order(std::in_place);
   ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(dir.File("db.esp")));
