@@ -78,7 +78,7 @@ TEST_F(CrashImagesTest, OfShortSequences) {
       CrashWorkload::Setting setting;
       setting.place = number % 2 == 0 ? Place::kMemory : Place::kMemoryMapped;
       if (length < 3 && number % 16 == 0) setting.place = Place::kDisk;
-      if (length == 3) setting.budget = {.exhaustive = 12, .sampled = 6};
+      if (length == 3) setting.budget = {.exhaustive = 8, .sampled = 4};
       setting.seed = seed + ++number;
       CrashWorkload workload(lab, setting, start);
       std::string name;

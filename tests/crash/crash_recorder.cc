@@ -27,12 +27,14 @@ bool IsLog(std::string_view path) { return path.ends_with("-wal"); }
 
 }  // namespace
 
-CrashRecorder::CrashRecorder(std::string directory, LogWay log_way, CrashPoint crash_point)
+CrashRecorder::CrashRecorder(std::string directory, LogWay log_way, uint64_t seed,
+                             CrashPoint crash_point)
     : directory_(std::move(directory)),
       log_way_(log_way),
       crash_point_(std::move(crash_point)),
       disk_(ReadDirectory(directory_)),
-      buffer_(kLookBytes) {
+      buffer_(kLookBytes),
+      random_(seed) {
   os::SetSystemCallObserverForTesting(this);
 }
 
@@ -42,6 +44,13 @@ void CrashRecorder::set_lie(Lie lie) {
   const std::lock_guard lock(mutex_);
   lie_ = lie;
 }
+
+void CrashRecorder::set_crash_one_in(uint64_t one_in) {
+  const std::lock_guard lock(mutex_);
+  crash_one_in_ = one_in;
+}
+
+bool CrashRecorder::Chosen() { return crash_one_in_ != 0 && random_() % crash_one_in_ == 0; }
 
 CrashRecorder::Counts CrashRecorder::counts() const {
   const std::lock_guard lock(mutex_);
@@ -134,8 +143,35 @@ void CrashRecorder::LookAt(const std::string& name) {
 
 void CrashRecorder::Crash(std::string_view where) {
   const std::lock_guard lock(mutex_);
+  if (!Chosen()) return;
   LookAtAll();
   crash_point_(where, disk_);
+}
+
+// What a flush covers is what was there when it began, all of which must be known; of the other
+// files only what an image is made of.
+void CrashRecorder::CrashDuring(const os::SystemCall& call) {
+  const std::thread::id thread = std::this_thread::get_id();
+  const bool chosen = Chosen();
+  if (chosen) LookAtAll();
+  if (call.kind == SystemCallKind::kWrite) {
+    const std::string name = NameOf(call.path);
+    direct_writes_[thread] = {name, call.offset, call.data};
+    begun_[thread] = disk_.Now();
+    if (RecordedFile* const file = disk_.Find(name)) {
+      file->SeeBytes(call.offset, call.data, begun_[thread]);
+    }
+  } else {
+    if (!chosen) LookAt(NameOf(call.path));
+    begun_[thread] = disk_.Now();
+  }
+  if (!chosen) return;
+  crash_point_(call.kind == SystemCallKind::kWrite ? "during a direct write"
+               : IsDirectory(call)                 ? "during a flush of the directory"
+               : IsLog(call.path)                  ? "during a flush of the log"
+               : IsSlot(call)                      ? "during a flush of a slot"
+                                                   : "during a flush of the data",
+               disk_);
 }
 
 int CrashRecorder::BeforeCall(const os::SystemCall& call) {
@@ -144,34 +180,15 @@ int CrashRecorder::BeforeCall(const os::SystemCall& call) {
   if (RefusesDirect(call)) return EINVAL;
   switch (call.kind) {
     case SystemCallKind::kWrite:
-      if (call.durable) {
-        LookAtAll();
-        const std::string name = NameOf(call.path);
-        direct_writes_[std::this_thread::get_id()] = {name, call.offset, call.data};
-        const Stamp stamp = disk_.Now();
-        if (RecordedFile* const file = disk_.Find(name)) {
-          file->SeeBytes(call.offset, call.data, stamp);
-        }
-        begun_[std::this_thread::get_id()] = stamp;
-        crash_point_("during a direct write", disk_);
-      } else {
-        LookAt(NameOf(call.path));
-      }
+      if (call.durable) CrashDuring(call);
       break;
     case SystemCallKind::kSyncMapping:
     case SystemCallKind::kSyncData:
     case SystemCallKind::kSyncAll:
-      LookAtAll();
-      begun_[std::this_thread::get_id()] = disk_.Now();
-      crash_point_(IsDirectory(call)  ? "during a flush of the directory"
-                   : IsLog(call.path) ? "during a flush of the log"
-                   : IsSlot(call)     ? "during a flush of a slot"
-                                      : "during a flush of the data",
-                   disk_);
+      CrashDuring(call);
       break;
     case SystemCallKind::kTruncate:
     case SystemCallKind::kPunchHole:
-    case SystemCallKind::kAllocate:
     case SystemCallKind::kRename:
     case SystemCallKind::kRemove:
       LookAt(NameOf(call.path));
@@ -217,17 +234,18 @@ void CrashRecorder::AfterCall(const os::SystemCall& call, int result_errno) {
 }
 
 void CrashRecorder::WriteReturned(const os::SystemCall& call, bool done) {
-  const std::string name = NameOf(call.path);
-  if (call.durable) {
-    direct_writes_.erase(std::this_thread::get_id());
-    RecordedFile* const file = disk_.Find(name);
-    if (done && file != nullptr && !Lies(call)) {
-      file->RangeFlushed(call.offset, call.offset + call.data.size(),
-                         begun_[std::this_thread::get_id()]);
-    }
-    Count(call);
+  RecordedFile* const file = disk_.Find(NameOf(call.path));
+  if (!call.durable) {
+    // Should it have been a part only, the next one brings the rest.
+    if (done && file != nullptr) file->SeeBytes(call.offset, call.data, disk_.Now());
+    return;
   }
-  LookAt(name);
+  Count(call);
+  const std::thread::id thread = std::this_thread::get_id();
+  direct_writes_.erase(thread);
+  if (done && file != nullptr && !Lies(call)) {
+    file->RangeFlushed(call.offset, call.offset + call.data.size(), begun_[thread]);
+  }
 }
 
 void CrashRecorder::Flushed(const os::SystemCall& call) {

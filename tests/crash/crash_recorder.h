@@ -1,6 +1,6 @@
 // Plays the disk under the files of a directory: the database, its log, and what they are called
 // while they are made. It watches them through the seam of engine/os, and finds stores to mappings
-// by looking at the files before every call that matters.
+// by looking at the files before each call that matters.
 //
 // What a successful flush covered is durable: of msync its range, of fsync and fdatasync the file,
 // of fsync of the directory the names, of a direct write its bytes. Everything else may have reached
@@ -12,6 +12,8 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -54,13 +56,16 @@ class CrashRecorder : public os::SystemCallObserver {
   };
 
   // What the directory contains is durable. The path must be canonical.
-  CrashRecorder(std::string directory, LogWay log_way, CrashPoint crash_point);
+  CrashRecorder(std::string directory, LogWay log_way, uint64_t seed, CrashPoint crash_point);
   ~CrashRecorder() override;
   CrashRecorder(const CrashRecorder&) = delete;
   CrashRecorder& operator=(const CrashRecorder&) = delete;
 
   // From now on.
   void set_lie(Lie lie);
+  // At one of so many points where the power could fail, by chance, the crash point is called; at
+  // none with 0.
+  void set_crash_one_in(uint64_t one_in);
   // The power could fail now.
   void Crash(std::string_view where);
 
@@ -83,6 +88,8 @@ class CrashRecorder : public os::SystemCallObserver {
   bool RefusesDirect(const os::SystemCall& call);
   bool Lies(const os::SystemCall& call) const;
   void Count(const os::SystemCall& call);
+  bool Chosen();
+  void CrashDuring(const os::SystemCall& call);
   void LookAtAll();
   void LookAt(const std::string& name);
   void WriteReturned(const os::SystemCall& call, bool done);
@@ -100,6 +107,8 @@ class CrashRecorder : public os::SystemCallObserver {
   std::vector<uint8_t> buffer_;
   Counts counts_;
   Lie lie_ = Lie::kNone;
+  uint64_t crash_one_in_ = 0;
+  std::mt19937_64 random_;
 };
 
 }  // namespace espalier::testing

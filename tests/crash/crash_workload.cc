@@ -62,13 +62,13 @@ CrashWorkload::CrashWorkload(CrashLab& lab, const Setting& setting,
       random_(setting.seed),
       directory_(ParentOf(setting.place)),
       history_(ContentsOf(start)),
-      crashing_(setting.crash_while_opening),
-      point_random_(setting.seed),
       recorder_(PrepareDirectory(directory_.path(), start),
                 setting.place == Place::kMemoryMapped ? LogWay::kMappedOnly : LogWay::kAsFound,
+                setting.seed,
                 [this](std::string_view where, const RecordedDisk& disk) {
                   CrashPoint(where, disk);
                 }) {
+  set_crashing(setting.crash_while_opening);
   if (!start.has_value()) history_.Begin({{"", {}}});
   Expect("open", Open());
   if (!start.has_value()) history_.Durable(history_.newest());
@@ -76,7 +76,7 @@ CrashWorkload::CrashWorkload(CrashLab& lab, const Setting& setting,
 }
 
 CrashWorkload::~CrashWorkload() {
-  crashing_ = false;
+  set_crashing(false);
   if (!db_.has_value()) return;
   HoldReader().IgnoreError();
   db_.reset();
@@ -98,7 +98,7 @@ void CrashWorkload::Expect(std::string_view what, const absl::Status& status) {
 }
 
 void CrashWorkload::CrashPoint(std::string_view where, const RecordedDisk& disk) {
-  if (!crashing_ || !problem().empty() || point_random_() % setting_.crash_one_in != 0) return;
+  if (!problem().empty()) return;
   const std::string found = lab_.Crash(where, disk, history_, setting_.budget);
   if (!found.empty()) Problem(found);
 }

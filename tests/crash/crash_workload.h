@@ -3,7 +3,6 @@
 #ifndef ESPALIER_TESTS_CRASH_CRASH_WORKLOAD_H_
 #define ESPALIER_TESTS_CRASH_CRASH_WORKLOAD_H_
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -73,7 +72,9 @@ class CrashWorkload {
 
   void Perform(Operation operation, Durability durability = Durability::kSync);
   void set_lie(Lie lie) { recorder_.set_lie(lie); }
-  void set_crashing(bool crashing) { crashing_ = crashing; }
+  void set_crashing(bool crashing) {
+    recorder_.set_crash_one_in(crashing ? setting_.crash_one_in : 0);
+  }
   void Close();
 
   // What was wrong first, or nothing.
@@ -114,9 +115,7 @@ class CrashWorkload {
   std::mt19937_64 random_;
   const ScratchDirectory directory_;
   CommitHistory history_;
-  std::atomic<bool> crashing_;
   mutable std::mutex mutex_;
-  std::mt19937_64 point_random_;  // with the recorder's mutex
   std::string problem_;
   std::optional<std::pair<CommitToken, size_t>> last_commit_;
   CrashRecorder recorder_;
