@@ -1,5 +1,5 @@
-// In which order checkpoints and creation write and flush, and how often: what the images of crashes
-// (crash_images_test) do not show.
+// In which order checkpoints and creation write and flush, and how often: what the images of
+// crashes (crash_images_test) do not show.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -37,8 +37,8 @@ class FlushCounter : public Observer {
  public:
   void AfterCall(const os::SystemCall& call, int) override {
     if (call.kind != os::SystemCallKind::kSyncMapping) return;
-    const bool is_slot = (call.offset == kSlotOffsets[0] || call.offset == kSlotOffsets[1]) &&
-                         call.length <= 4096;
+    const bool is_slot =
+        (call.offset == kSlotOffsets[0] || call.offset == kSlotOffsets[1]) && call.length <= 4096;
     ++(is_slot ? slots : data);
   }
 

@@ -31,8 +31,8 @@ const Work kReopenings = {Operation::kPut, Operation::kReopen};
 
 class CrashCanaryTest : public ::testing::Test {
  protected:
-  // What is found to be wrong with a disk that lies. It does so when the database is in use already:
-  // that a log or a slot is missing altogether is found too easily.
+  // What is found to be wrong with a disk that lies. It does so when the database is in use
+  // already: that a log or a slot is missing altogether is found too easily.
   std::string Find(Lie lie, Place place, const Work& work = Everything()) {
     const uint64_t seed = TestSeed(1);
     CrashLab lab("canary", seed);

@@ -79,8 +79,7 @@ std::vector<CrashChoices::Plan> CrashChoices::SystematicPlans() const {
   }
   for (const std::vector<size_t>& sectors : tearable_) {
     for (size_t n = 0; n <= sectors.size(); ++n) {
-      const std::vector<size_t> first(sectors.begin(),
-                                      sectors.begin() + static_cast<ptrdiff_t>(n));
+      const std::vector<size_t> first(sectors.begin(), sectors.begin() + static_cast<ptrdiff_t>(n));
       const std::vector<size_t> rest(sectors.begin() + static_cast<ptrdiff_t>(n), sectors.end());
       plans.emplace_back([this, first](auto&) { return Mixed(Newest(), Oldest(), first); });
       plans.emplace_back([this, rest](auto&) { return Mixed(Oldest(), Newest(), rest); });

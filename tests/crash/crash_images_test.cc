@@ -51,7 +51,9 @@ class CrashImagesTest : public ::testing::Test {
       setting.crash_while_opening = true;
       setting.seed = random();
       CrashWorkload workload(recoveries_, setting, start);
-      const auto some = [&](int operations) { return static_cast<Operation>(random() % operations); };
+      const auto some = [&](int operations) {
+        return static_cast<Operation>(random() % operations);
+      };
       workload.Perform(some(4), random() % 2 == 0 ? Durability::kSync : Durability::kAsync);
       workload.Perform(some(kShortOperations), Durability::kSync);
       Report(absl::StrCat("recovery, seed ", setting.seed), workload);
@@ -78,7 +80,10 @@ TEST_F(CrashImagesTest, OfShortSequences) {
       CrashWorkload::Setting setting;
       setting.place = number % 2 == 0 ? Place::kMemory : Place::kMemoryMapped;
       if (length < 3 && number % 16 == 0) setting.place = Place::kDisk;
-      if (length == 3) setting.budget = {.exhaustive = 8, .sampled = 4};
+      if (length == 3 && !IsLongTest()) {
+        setting.crash_one_in = 4;
+        setting.budget = {.exhaustive = 12, .sampled = 6};
+      }
       setting.seed = seed + ++number;
       CrashWorkload workload(lab, setting, start);
       std::string name;
@@ -91,7 +96,7 @@ TEST_F(CrashImagesTest, OfShortSequences) {
       Report(absl::StrCat("[", name, "] on ", std::string(NameOf(setting.place))), workload);
     }
   }
-  CrashRecoveries(lab.TakeKept(), 60, seed);
+  CrashRecoveries(lab.TakeKept(), IsLongTest() ? 1000 : 40, seed);
   Account(lab);
   testing::Account(recoveries_);
 }
@@ -134,22 +139,20 @@ TEST_F(CrashImagesTest, OfRandomJourneys) {
   const CrashedDatabase start = SmallDatabase();
   CrashLab lab("journeys", seed);
   lab.KeepEvery(100);
-  for (uint64_t i = 0; i < 200 || (TotalImages() + lab.statistics().images +
-                                       recoveries_.statistics().images <
-                                   WantedImages());
+  for (uint64_t i = 0;
+       i < 200 ||
+       (TotalImages() + lab.statistics().images + recoveries_.statistics().images < WantedImages());
        ++i) {
     CrashWorkload::Setting setting;
-    setting.place = i % 25 == 0  ? Place::kDisk
-                    : i % 2 == 0 ? Place::kMemory
-                                 : Place::kMemoryMapped;
+    setting.place = i % 25 == 0 ? Place::kDisk : i % 2 == 0 ? Place::kMemory : Place::kMemoryMapped;
     setting.seed = seed + i;
-    setting.crash_one_in = 12;
-    setting.budget = {.exhaustive = 32, .sampled = 12};
+    setting.crash_one_in = IsLongTest() ? 4 : 12;
+    if (!IsLongTest()) setting.budget = {.exhaustive = 32, .sampled = 10};
     CrashWorkload workload(lab, setting, start);
     workload.set_crashing(true);
     std::mt19937_64 random(setting.seed);
     const uint64_t last = i % 3;  // full logs, many small commits, everything
-    for (int step = 0; step < 30; ++step) {
+    for (int step = 0; step < 20; ++step) {
       auto operation = static_cast<Operation>(random() % kOperations);
       if (last == 0 && random() % 3 == 0) operation = Operation::kFillTheLog;
       if (last == 1 && random() % 2 == 0) operation = Operation::kOverwrite;
@@ -157,10 +160,9 @@ TEST_F(CrashImagesTest, OfRandomJourneys) {
       workload.Perform(operation, durability);
     }
     workload.Close();
-    Report(absl::StrCat("journey, seed ", setting.seed, " on ",
-                        std::string(NameOf(setting.place))),
+    Report(absl::StrCat("journey, seed ", setting.seed, " on ", std::string(NameOf(setting.place))),
            workload);
-    if (i % 50 == 49) CrashRecoveries(lab.TakeKept(), 10, seed + i);
+    if (i % 50 == 49) CrashRecoveries(lab.TakeKept(), IsLongTest() ? 100 : 8, seed + i);
   }
   Account(lab);
   testing::Account(recoveries_);

@@ -3,8 +3,8 @@
 // by looking at the files before each call that matters.
 //
 // What a successful flush covered is durable: of msync its range, of fsync and fdatasync the file,
-// of fsync of the directory the names, of a direct write its bytes. Everything else may have reached
-// the disk or not (recorded_disk.h).
+// of fsync of the directory the names, of a direct write its bytes. Everything else may have
+// reached the disk or not (recorded_disk.h).
 #ifndef ESPALIER_TESTS_CRASH_CRASH_RECORDER_H_
 #define ESPALIER_TESTS_CRASH_CRASH_RECORDER_H_
 

@@ -3,16 +3,15 @@
 #define ESPALIER_TESTS_CRASH_CRASH_TOTALS_H_
 
 #include <cstdint>
-#include <optional>
-#include <string>
 
 #include "tests/crash/crash_lab.h"
-#include "tests/crash/crash_recorder.h"
 
 namespace espalier::testing {
 
 // How many distinct images a run should see: $ESPALIER_CRASH_IMAGES, or 20,000.
 uint64_t WantedImages();
+// Whether those are so many that points are looked at more closely.
+inline bool IsLongTest() { return WantedImages() > 100000; }
 uint64_t TotalImages();
 
 // Adds what a generator did to the totals, which are printed at the end of the program.

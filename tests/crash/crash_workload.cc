@@ -35,11 +35,24 @@ std::optional<Contents> ContentsOf(const std::optional<CrashedDatabase>& start) 
 }  // namespace
 
 std::string_view NameOf(Operation operation) {
-  constexpr std::string_view kNames[kOperations] = {
-      "put",  "overwrite", "delete", "large value", "create keyspace", "drop keyspace",
-      "checkpoint", "grow", "shrink", "compact", "reopen", "abandon",
-      "too large for the log", "fill the log", "wait", "roll back",
-      "hold a reader", "end the reader"};
+  constexpr std::string_view kNames[kOperations] = {"put",
+                                                    "overwrite",
+                                                    "delete",
+                                                    "large value",
+                                                    "create keyspace",
+                                                    "drop keyspace",
+                                                    "checkpoint",
+                                                    "grow",
+                                                    "shrink",
+                                                    "compact",
+                                                    "reopen",
+                                                    "abandon",
+                                                    "too large for the log",
+                                                    "fill the log",
+                                                    "wait",
+                                                    "roll back",
+                                                    "hold a reader",
+                                                    "end the reader"};
   return kNames[static_cast<int>(operation)];
 }
 
@@ -64,8 +77,7 @@ CrashWorkload::CrashWorkload(CrashLab& lab, const Setting& setting,
       history_(ContentsOf(start)),
       recorder_(PrepareDirectory(directory_.path(), start),
                 setting.place == Place::kMemoryMapped ? LogWay::kMappedOnly : LogWay::kAsFound,
-                setting.seed,
-                [this](std::string_view where, const RecordedDisk& disk) {
+                setting.seed, [this](std::string_view where, const RecordedDisk& disk) {
                   CrashPoint(where, disk);
                 }) {
   set_crashing(setting.crash_while_opening);

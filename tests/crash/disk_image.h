@@ -1,5 +1,6 @@
-// The files of a directory as a crash could leave them. Blocks are shared between images, and blocks
-// of zeros take no room, so that images that differ in a few sectors cost little more than one.
+// The files of a directory as a crash could leave them. Blocks are shared between images, and
+// blocks of zeros take no room, so that images that differ in a few sectors cost little more than
+// one.
 #ifndef ESPALIER_TESTS_CRASH_DISK_IMAGE_H_
 #define ESPALIER_TESTS_CRASH_DISK_IMAGE_H_
 

@@ -97,8 +97,7 @@ absl::StatusOr<Digest> ImageChecker::ReadReadOnly(const DirectoryImage& image) c
   Options options = CrashTestOptions();
   options.read_only = true;
   ESPALIER_ASSIGN_OR_RETURN(
-      Database db,
-      Database::Open(absl::StrCat(directory_.path(), "/", kDatabaseName), options));
+      Database db, Database::Open(absl::StrCat(directory_.path(), "/", kDatabaseName), options));
   ESPALIER_ASSIGN_OR_RETURN(const Digest digest, ReadDigest(db));
   if (const std::string problem = VerifyProblem(db); !problem.empty()) {
     return absl::InternalError(problem);

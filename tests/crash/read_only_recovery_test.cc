@@ -1,6 +1,6 @@
-// Recovery for reading only, in private memory. Found by the images of crashes: where the log needed
-// more pages than the file had, as after a crash that took the file's growth, Verify() called the
-// file too short, though nothing was wrong with it.
+// Recovery for reading only, in private memory. Found by the images of crashes: where the log
+// needed more pages than the file had, as after a crash that took the file's growth, Verify()
+// called the file too short, though nothing was wrong with it.
 #include <optional>
 #include <string>
 #include <utility>

@@ -10,8 +10,8 @@ namespace {
 
 constexpr Sector kZeroSector{};
 
-// Of more operations on names only the first so many are taken to have reached the disk or not in any
-// combination; the others in their order.
+// Of more operations on names only the first so many are taken to have reached the disk or not in
+// any combination; the others in their order.
 constexpr size_t kFreeOperations = 4;
 
 }  // namespace
@@ -89,9 +89,8 @@ void RecordedFile::RangeFlushed(uint64_t begin, uint64_t end, Stamp stamp) {
   const uint64_t needed = std::min(end, newest);
   std::vector<Size> possible = {{0, durable_size_}};
   for (const Size& size : sizes_) possible.push_back(size);
-  std::erase_if(possible, [&](const Size& size) {
-    return size.stamp <= stamp && size.size_bytes < needed;
-  });
+  std::erase_if(possible,
+                [&](const Size& size) { return size.stamp <= stamp && size.size_bytes < needed; });
   durable_size_ = possible.front().size_bytes;
   sizes_.assign(possible.begin() + 1, possible.end());
 }
