@@ -1,6 +1,11 @@
 #include "tests/crash/crash_recorder.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -11,105 +16,182 @@ using os::SystemCallKind;
 
 // docs/file-format.md, "Checkpoint slots".
 constexpr uint64_t kSlotOffsets[2] = {16384, 32768};
-constexpr uint64_t kSequenceInSlot = 32;
-constexpr uint64_t kVersionInSlot = 40;
+constexpr size_t kLookBytes = size_t{64} << 10;
 
-uint64_t Load(const uint8_t* at) {
-  uint64_t number;
-  std::memcpy(&number, at, sizeof(number));
-  return number;
+bool IsSlot(const os::SystemCall& call) {
+  return (call.offset == kSlotOffsets[0] || call.offset == kSlotOffsets[1]) &&
+         call.length <= kImageBlockBytes;
 }
 
-bool IsSlot(uint64_t offset) { return offset == kSlotOffsets[0] || offset == kSlotOffsets[1]; }
+bool IsLog(std::string_view path) { return path.ends_with("-wal"); }
 
 }  // namespace
 
-CrashRecorder::CrashRecorder(const MemoryFile& file, Lie lie, CrashPoint crash_point)
-    : file_(file),
-      lie_(lie),
+CrashRecorder::CrashRecorder(std::string directory, LogWay log_way, uint64_t seed,
+                             CrashPoint crash_point)
+    : directory_(std::move(directory)),
+      log_way_(log_way),
       crash_point_(std::move(crash_point)),
-      durable_(file.Content()),
-      latest_(durable_) {
-  const uint8_t* newest = nullptr;
-  for (const uint64_t offset : kSlotOffsets) {
-    const uint8_t* const slot = durable_.data() + offset;
-    if (newest == nullptr || Load(slot + kSequenceInSlot) > Load(newest + kSequenceInSlot)) {
-      newest = slot;
-    }
-  }
-  durable_version_ = Load(newest + kVersionInSlot);
+      disk_(ReadDirectory(directory_)),
+      buffer_(kLookBytes),
+      random_(seed) {
   os::SetSystemCallObserverForTesting(this);
 }
 
 CrashRecorder::~CrashRecorder() { os::SetSystemCallObserverForTesting(nullptr); }
 
-CrashRecorder::Page CrashRecorder::PageOf(const Bytes& bytes, uint64_t page) const {
-  Page result(kPageBytes, 0);
-  const uint64_t begin = std::min<uint64_t>(page * kPageBytes, bytes.size());
-  const uint64_t end = std::min<uint64_t>((page + 1) * kPageBytes, bytes.size());
-  std::copy(bytes.begin() + static_cast<ptrdiff_t>(begin),
-            bytes.begin() + static_cast<ptrdiff_t>(end), result.begin());
-  return result;
+void CrashRecorder::set_lie(Lie lie) {
+  const std::lock_guard lock(mutex_);
+  lie_ = lie;
 }
 
-void CrashRecorder::Sample() {
-  Bytes now = file_.Content();
-  const uint64_t pages = (std::max(now.size(), latest_.size()) + kPageBytes - 1) / kPageBytes;
-  for (uint64_t page = 0; page < pages; ++page) {
-    const uint64_t offset = page * kPageBytes;
-    if (offset + kPageBytes <= std::min(now.size(), latest_.size()) &&
-        std::memcmp(now.data() + offset, latest_.data() + offset, kPageBytes) == 0) {
-      continue;
-    }
-    Page content = PageOf(now, page);
-    if (offset < latest_.size() && content == PageOf(latest_, page)) continue;
-    pending_[page].push_back(std::move(content));
-  }
-  if (now.size() != latest_.size()) pending_sizes_.push_back(now.size());
-  latest_ = std::move(now);
+void CrashRecorder::set_crash_one_in(uint64_t one_in) {
+  const std::lock_guard lock(mutex_);
+  crash_one_in_ = one_in;
 }
 
-void CrashRecorder::Flushed(uint64_t offset, uint64_t length) {
-  const uint64_t first = offset / kPageBytes;
-  const uint64_t last = (offset + length + kPageBytes - 1) / kPageBytes;
-  // A flush of any part makes the size durable.
-  durable_.resize(latest_.size());
-  pending_sizes_.clear();
-  for (auto page = pending_.lower_bound(first); page != pending_.end() && page->first < last;) {
-    const uint64_t at = page->first * kPageBytes;
-    if (at < latest_.size()) {
-      const uint64_t bytes = std::min<uint64_t>(kPageBytes, latest_.size() - at);
-      std::memcpy(durable_.data() + at, latest_.data() + at, bytes);
-    }
-    page = pending_.erase(page);
+bool CrashRecorder::Chosen() { return crash_one_in_ != 0 && random_() % crash_one_in_ == 0; }
+
+CrashRecorder::Counts CrashRecorder::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+// Images are opened under this observer, too; they are elsewhere.
+bool CrashRecorder::IsOurs(std::string_view path) const {
+  return path.starts_with(directory_) &&
+         (path.size() == directory_.size() || path[directory_.size()] == '/');
+}
+
+std::string CrashRecorder::NameOf(std::string_view path) const {
+  return path.size() > directory_.size() ? std::string(path.substr(directory_.size() + 1)) : "";
+}
+
+// The log opens a file past the page cache just after it has mapped it.
+bool CrashRecorder::RefusesDirect(const os::SystemCall& call) {
+  // It has the name of a temporary one when it is new.
+  const bool log = IsLog(call.path) || call.path.find("/.espalier-new-") != call.path.npos;
+  if (call.kind == SystemCallKind::kMap && log) mapped_ = call.path;
+  if (call.kind != SystemCallKind::kOpen || call.path != mapped_) return false;
+  mapped_.clear();
+  return log_way_ == LogWay::kMappedOnly;
+}
+
+bool CrashRecorder::Lies(const os::SystemCall& call) const {
+  const bool mapping = call.kind == SystemCallKind::kSyncMapping;
+  switch (lie_) {
+    case Lie::kNone:
+      return false;
+    case Lie::kDataIsNotFlushed:
+      return mapping && !IsLog(call.path) && !IsSlot(call);
+    case Lie::kSlotIsNotFlushed:
+      return mapping && !IsLog(call.path) && IsSlot(call);
+    case Lie::kLogIsNotFlushed:
+      return call.kind != SystemCallKind::kWrite && IsLog(call.path);
+    case Lie::kDirectIsNotDurable:
+      return call.kind == SystemCallKind::kWrite;
+    case Lie::kNamesAreNotFlushed:
+      return IsDirectory(call);
   }
-  // What lies past the end is gone.
-  pending_.erase(pending_.lower_bound((latest_.size() + kPageBytes - 1) / kPageBytes),
-                 pending_.end());
+  return false;
+}
+
+void CrashRecorder::Count(const os::SystemCall& call) {
+  if (call.kind == SystemCallKind::kWrite && call.durable) ++counts_.direct_writes;
+  if (call.kind != SystemCallKind::kSyncMapping) return;
+  if (IsLog(call.path)) {
+    ++counts_.log_flushes;
+  } else {
+    ++(IsSlot(call) ? counts_.slot_flushes : counts_.data_flushes);
+  }
+}
+
+void CrashRecorder::LookAtAll() {
+  std::vector<std::string> names;
+  for (const auto& [name, id] : disk_.names()) names.push_back(name);
+  for (const std::string& name : names) LookAt(name);
+}
+
+void CrashRecorder::LookAt(const std::string& name) {
+  RecordedFile* const file = disk_.Find(name);
+  if (file == nullptr) return;
+  const int fd = open((directory_ + "/" + name).c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd == -1) return;  // another thread is removing or renaming it just now
+  struct stat info;
+  const bool known = fstat(fd, &info) == 0;
+  const Stamp stamp = disk_.Now();
+  if (known) file->SeeSize(static_cast<uint64_t>(info.st_size), stamp);
+  const FileImage& latest = file->latest();
+  for (uint64_t offset = 0; offset < latest.size_bytes(); offset += kLookBytes) {
+    const ssize_t count = pread(fd, buffer_.data(), kLookBytes, static_cast<off_t>(offset));
+    if (count <= 0) break;
+    const uint64_t length = std::min(static_cast<uint64_t>(count), latest.size_bytes() - offset);
+    for (const auto& [thread, write] : direct_writes_) {
+      if (write.name != name || write.offset >= offset + length ||
+          offset >= write.offset + write.data.size()) {
+        continue;
+      }
+      const uint64_t begin = std::max(write.offset, offset);
+      const uint64_t end = std::min(write.offset + write.data.size(), offset + length);
+      std::memcpy(buffer_.data() + (begin - offset), write.data.data() + (begin - write.offset),
+                  end - begin);
+    }
+    file->SeeBytes(offset, std::span(buffer_).first(length), stamp);
+  }
+  close(fd);
+}
+
+void CrashRecorder::Crash(std::string_view where) {
+  const std::lock_guard lock(mutex_);
+  if (!Chosen()) return;
+  LookAtAll();
+  crash_point_(where, disk_);
+}
+
+// What a flush covers is what was there when it began, all of which must be known; of the other
+// files only what an image is made of.
+void CrashRecorder::CrashDuring(const os::SystemCall& call) {
+  const std::thread::id thread = std::this_thread::get_id();
+  const bool chosen = Chosen();
+  if (chosen) LookAtAll();
+  if (call.kind == SystemCallKind::kWrite) {
+    const std::string name = NameOf(call.path);
+    direct_writes_[thread] = {name, call.offset, call.data};
+    begun_[thread] = disk_.Now();
+    if (RecordedFile* const file = disk_.Find(name)) {
+      file->SeeBytes(call.offset, call.data, begun_[thread]);
+    }
+  } else {
+    if (!chosen) LookAt(NameOf(call.path));
+    begun_[thread] = disk_.Now();
+  }
+  if (!chosen) return;
+  crash_point_(call.kind == SystemCallKind::kWrite ? "during a direct write"
+               : IsDirectory(call)                 ? "during a flush of the directory"
+               : IsLog(call.path)                  ? "during a flush of the log"
+               : IsSlot(call)                      ? "during a flush of a slot"
+                                                   : "during a flush of the data",
+               disk_);
 }
 
 int CrashRecorder::BeforeCall(const os::SystemCall& call) {
-  if (!IsOurs(call)) return 0;
+  if (!IsOurs(call.path)) return 0;
+  const std::lock_guard lock(mutex_);
+  if (RefusesDirect(call)) return EINVAL;
   switch (call.kind) {
     case SystemCallKind::kWrite:
-      Sample();
-      if (IsSlot(call.offset) && call.data.size() >= kVersionInSlot + 8) {
-        crash_point_("before the slot is written");
-        const uint64_t version = Load(call.data.data() + kVersionInSlot);
-        written_version_ = version;
-        written_slot_ = call.offset;
-      }
+      if (call.durable) CrashDuring(call);
       break;
     case SystemCallKind::kSyncMapping:
     case SystemCallKind::kSyncData:
     case SystemCallKind::kSyncAll:
-      Sample();
-      crash_point_("before a flush");
+      CrashDuring(call);
       break;
     case SystemCallKind::kTruncate:
     case SystemCallKind::kPunchHole:
-      Sample();
-      crash_point_("before space is given back");
+    case SystemCallKind::kRename:
+    case SystemCallKind::kRemove:
+      LookAt(NameOf(call.path));
       break;
     default:
       break;
@@ -118,116 +200,65 @@ int CrashRecorder::BeforeCall(const os::SystemCall& call) {
 }
 
 void CrashRecorder::AfterCall(const os::SystemCall& call, int result_errno) {
-  if (!IsOurs(call) || result_errno != 0) return;
+  if (!IsOurs(call.path)) return;
+  const std::lock_guard lock(mutex_);
+  const std::string name = NameOf(call.path);
+  if (call.kind == SystemCallKind::kWrite) return WriteReturned(call, result_errno == 0);
+  if (result_errno != 0) return;
   switch (call.kind) {
-    case SystemCallKind::kWrite:
-      Sample();
-      if (IsSlot(call.offset)) crash_point_("after the slot is written");
-      break;
-    case SystemCallKind::kSyncMapping: {
-      const bool covers_slot = written_version_.has_value() && call.offset <= written_slot_ &&
-                               written_slot_ < call.offset + call.length;
-      const bool is_slot_only = IsSlot(call.offset) && call.length <= kPageBytes;
-      ++(is_slot_only ? slot_flushes_ : data_flushes_);
-      if (!(lie_ == Lie::kDataIsNotFlushed && !is_slot_only) &&
-          !(lie_ == Lie::kSlotIsNotFlushed && is_slot_only)) {
-        Flushed(call.offset, call.length);
-      }
-      if (covers_slot) {
-        durable_version_ = *written_version_;
-        written_version_.reset();
-      }
-      crash_point_(is_slot_only ? "after the slot's flush" : "after the flush of the data");
-      break;
-    }
-    case SystemCallKind::kSyncData:
-    case SystemCallKind::kSyncAll:
-      Flushed(0, latest_.size());
-      break;
     case SystemCallKind::kTruncate:
     case SystemCallKind::kPunchHole:
-      Sample();
-      crash_point_("after space was given back");
+    case SystemCallKind::kAllocate:
+      LookAt(name);
+      break;
+    case SystemCallKind::kSyncMapping:
+    case SystemCallKind::kSyncData:
+    case SystemCallKind::kSyncAll:
+      Flushed(call);
+      break;
+    case SystemCallKind::kCreate:
+      disk_.Created(name);
+      break;
+    case SystemCallKind::kRename:
+      disk_.Renamed(name, NameOf(call.second_path));
+      break;
+    case SystemCallKind::kLink:
+      disk_.Linked(name, NameOf(call.second_path));
+      break;
+    case SystemCallKind::kRemove:
+      disk_.Removed(name);
       break;
     default:
       break;
   }
 }
 
-void CrashRecorder::ForEachImage(std::mt19937_64& random, size_t limit,
-                                 const std::function<void(const Bytes& image)>& function) {
-  std::vector<uint64_t> pages;
-  for (const auto& [page, states] : pending_) pages.push_back(page);
-  std::vector<uint64_t> sizes = pending_sizes_;
-  sizes.push_back(durable_.size());
-  const auto make = [&](const std::vector<const Page*>& contents, uint64_t size) {
-    Bytes image = durable_;
-    image.resize(std::max<uint64_t>(image.size(), size));
-    for (size_t i = 0; i < pages.size(); ++i) {
-      const uint64_t at = pages[i] * kPageBytes;
-      if (contents[i] == nullptr || at >= image.size()) continue;
-      std::memcpy(image.data() + at, contents[i]->data(),
-                  std::min<uint64_t>(kPageBytes, image.size() - at));
-    }
-    image.resize(size);
-    function(image);
-  };
-  const auto last_state = [&](size_t i) { return &pending_.at(pages[i]).back(); };
-  const auto some_size = [&] { return sizes[random() % sizes.size()]; };
-
-  std::vector<const Page*> contents(pages.size());
-  const bool exhaustive = pages.size() < 20 && (size_t{1} << pages.size()) <= limit;
-  if (exhaustive) {
-    for (uint64_t subset = 0; subset < uint64_t{1} << pages.size(); ++subset) {
-      for (size_t i = 0; i < pages.size(); ++i) {
-        contents[i] = (subset >> i & 1) != 0 ? last_state(i) : nullptr;
-      }
-      for (const uint64_t size : sizes) make(contents, size);
-    }
+void CrashRecorder::WriteReturned(const os::SystemCall& call, bool done) {
+  RecordedFile* const file = disk_.Find(NameOf(call.path));
+  if (!call.durable) {
+    // Should it have been a part only, the next one brings the rest.
+    if (done && file != nullptr) file->SeeBytes(call.offset, call.data, disk_.Now());
+    return;
   }
-  // All of them, none, and random ones: with older states of the pages, and torn.
-  const size_t random_images = exhaustive ? std::min<size_t>(limit, 4 * pages.size()) : limit;
-  std::vector<Page> torn(pages.size());
-  for (size_t n = 0; n < random_images; ++n) {
-    const uint64_t style = n < 2 ? n : 2 + random() % 4;
-    const size_t chosen = pages.empty() ? 0 : random() % pages.size();
-    for (size_t i = 0; i < pages.size(); ++i) {
-      const std::vector<Page>& states = pending_.at(pages[i]);
-      const Page* const state =
-          random() % 4 == 0 ? &states[random() % states.size()] : last_state(i);
-      switch (style) {
-        case 0:
-          contents[i] = last_state(i);
-          break;
-        case 1:
-          contents[i] = nullptr;
-          break;
-        case 2:
-          contents[i] = random() % 2 == 0 ? state : nullptr;
-          break;  // any subset
-        case 3:
-          contents[i] = i == chosen ? nullptr : state;
-          break;  // all but one
-        case 4:
-          contents[i] = i == chosen ? state : nullptr;
-          break;  // one
-        default:
-          contents[i] = i <= chosen ? state : nullptr;
-          break;  // as far as one
-      }
-      if (contents[i] != nullptr && style > 1 && random() % 8 == 0) {
-        // Some sectors of the page as they were before.
-        torn[i] = PageOf(durable_, pages[i]);
-        const uint64_t sectors = random() % 2 == 0 ? random() : (uint64_t{1} << random() % 9) - 1;
-        for (uint64_t sector = 0; sector < kPageBytes / kSectorBytes; ++sector) {
-          if ((sectors >> sector & 1) == 0) continue;
-          std::memcpy(torn[i].data() + sector * kSectorBytes,
-                      contents[i]->data() + sector * kSectorBytes, kSectorBytes);
-        }
-        contents[i] = &torn[i];
-      }
-    }
-    make(contents, n == 0 && !pending_sizes_.empty() ? pending_sizes_.back() : some_size());
+  Count(call);
+  const std::thread::id thread = std::this_thread::get_id();
+  direct_writes_.erase(thread);
+  if (done && file != nullptr && !Lies(call)) {
+    file->RangeFlushed(call.offset, call.offset + call.data.size(), begun_[thread]);
+  }
+}
+
+void CrashRecorder::Flushed(const os::SystemCall& call) {
+  Count(call);
+  const Stamp stamp = begun_[std::this_thread::get_id()];
+  if (Lies(call)) return;
+  if (IsDirectory(call)) return disk_.DirectoryFlushed(stamp);
+  RecordedFile* const file = disk_.Find(NameOf(call.path));
+  if (file == nullptr) return;
+  if (call.kind == SystemCallKind::kSyncMapping) {
+    file->RangeFlushed(call.offset, call.offset + call.length, stamp);
+  } else {
+    file->Flushed(stamp);
   }
 }
 

@@ -1,93 +1,114 @@
-// Plays the disk under a database file: knows what of the file would survive a power loss, and
-// makes the images that could be found after one.
+// Plays the disk under the files of a directory: the database, its log, and what they are called
+// while they are made. It watches them through the seam of engine/os, and finds stores to mappings
+// by looking at the files before each call that matters.
 //
-// It watches the file through the seam of engine/os. What a successful flush covered is durable;
-// any page that changed since may have reached the disk or not, in its newest or an earlier state,
-// and torn at sectors of 512 bytes. That includes the checkpoint slots, and the file's size.
-
+// What a successful flush covered is durable: of msync its range, of fsync and fdatasync the file,
+// of fsync of the directory the names, of a direct write its bytes. Everything else may have
+// reached the disk or not (recorded_disk.h).
 #ifndef ESPALIER_TESTS_CRASH_CRASH_RECORDER_H_
 #define ESPALIER_TESTS_CRASH_CRASH_RECORDER_H_
 
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
+#include <mutex>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "engine/os/fault_injection.h"
-#include "tests/hostile/memory_file.h"
+#include "tests/crash/disk_image.h"
+#include "tests/crash/recorded_disk.h"
 
 namespace espalier::testing {
 
 // How the disk lies, for canaries.
 enum class Lie {
   kNone,
-  kDataIsNotFlushed,  // the msync of a checkpoint's pages does nothing
-  kSlotIsNotFlushed,  // that of its slot
+  kDataIsNotFlushed,    // the msync of a checkpoint's pages does nothing
+  kSlotIsNotFlushed,    // that of its slot
+  kLogIsNotFlushed,     // no flush of the log, or msync of it, does anything
+  kDirectIsNotDurable,  // a direct write is in the disk's cache only
+  kNamesAreNotFlushed,  // the fsync of the directory does nothing
 };
 
-// The observer of system calls for as long as it lives. One thread.
+// How the log's bytes get into the file.
+enum class LogWay {
+  kAsFound,     // past the page cache where the file system can
+  kMappedOnly,  // such a file system cannot
+};
+
+// The observer of system calls for as long as it lives. Any number of threads may be in the engine.
 class CrashRecorder : public os::SystemCallObserver {
  public:
-  // Called where the power could fail. `where` says what was going on.
-  using CrashPoint = std::function<void(std::string_view where)>;
+  // Called where the power could fail, with the disk as it is then; nothing else happens to it
+  // meanwhile. `where` says what was going on.
+  using CrashPoint = std::function<void(std::string_view where, const RecordedDisk& disk)>;
 
-  // The file's present content is durable.
-  CrashRecorder(const MemoryFile& file, Lie lie, CrashPoint crash_point);
+  struct Counts {
+    uint64_t data_flushes = 0;  // of the database file, more than a slot
+    uint64_t slot_flushes = 0;
+    uint64_t direct_writes = 0;
+    uint64_t log_flushes = 0;  // of the log's mapping
+  };
+
+  // What the directory contains is durable. The path must be canonical.
+  CrashRecorder(std::string directory, LogWay log_way, uint64_t seed, CrashPoint crash_point);
   ~CrashRecorder() override;
   CrashRecorder(const CrashRecorder&) = delete;
   CrashRecorder& operator=(const CrashRecorder&) = delete;
 
-  // Looks at what has changed in the file; between calls of the engine, for instance.
-  void Sample();
+  // From now on.
+  void set_lie(Lie lie);
+  // At one of so many points where the power could fail, by chance, the crash point is called; at
+  // none with 0.
+  void set_crash_one_in(uint64_t one_in);
+  // The power could fail now.
+  void Crash(std::string_view where);
 
-  // Calls `function` with images of the file after a crash now: all subsets of the dirty pages if
-  // these are at most `limit` images, otherwise `limit` random ones; and torn ones.
-  void ForEachImage(std::mt19937_64& random, size_t limit,
-                    const std::function<void(const Bytes& image)>& function);
-
-  size_t dirty_pages() const { return pending_.size(); }
-
-  // The version of the newest slot whose flush succeeded, and of one that was written since.
-  uint64_t durable_version() const { return durable_version_; }
-  std::optional<uint64_t> written_version() const { return written_version_; }
-
-  // Flushes that covered more than a slot, and those of slots.
-  int data_flushes() const { return data_flushes_; }
-  int slot_flushes() const { return slot_flushes_; }
+  Counts counts() const;
 
   int BeforeCall(const os::SystemCall& call) override;
   void AfterCall(const os::SystemCall& call, int result_errno) override;
 
-  static constexpr uint64_t kPageBytes = 4096;
-  static constexpr uint64_t kSectorBytes = 512;
-
  private:
-  using Page = std::vector<uint8_t>;
+  // A direct write that has not returned: the file may still show what was there before.
+  struct DirectWrite {
+    std::string name;
+    uint64_t offset;
+    std::span<const uint8_t> data;
+  };
 
-  bool IsOurs(const os::SystemCall& call) const { return call.path == file_.path(); }
-  void Flushed(uint64_t offset, uint64_t length);
-  Page PageOf(const Bytes& bytes, uint64_t page) const;
+  bool IsDirectory(const os::SystemCall& call) const { return call.path == directory_; }
+  bool IsOurs(std::string_view path) const;
+  std::string NameOf(std::string_view path) const;
+  bool RefusesDirect(const os::SystemCall& call);
+  bool Lies(const os::SystemCall& call) const;
+  void Count(const os::SystemCall& call);
+  bool Chosen();
+  void CrashDuring(const os::SystemCall& call);
+  void LookAtAll();
+  void LookAt(const std::string& name);
+  void WriteReturned(const os::SystemCall& call, bool done);
+  void Flushed(const os::SystemCall& call);
 
-  const MemoryFile& file_;
-  const Lie lie_;
+  const std::string directory_;
+  const LogWay log_way_;
   const CrashPoint crash_point_;
 
-  Bytes durable_;
-  Bytes latest_;
-  // The states of each page since it was flushed, oldest first.
-  std::map<uint64_t, std::vector<Page>> pending_;
-  // Likewise of the file's size.
-  std::vector<uint64_t> pending_sizes_;
-
-  uint64_t durable_version_;
-  std::optional<uint64_t> written_version_;
-  uint64_t written_slot_ = 0;
-  int data_flushes_ = 0;
-  int slot_flushes_ = 0;
+  mutable std::mutex mutex_;
+  RecordedDisk disk_;
+  std::map<std::thread::id, Stamp> begun_;  // when the flush began that a thread is in
+  std::map<std::thread::id, DirectWrite> direct_writes_;
+  std::string mapped_;  // the file that was mapped last
+  std::vector<uint8_t> buffer_;
+  Counts counts_;
+  Lie lie_ = Lie::kNone;
+  uint64_t crash_one_in_ = 0;
+  std::mt19937_64 random_;
 };
 
 }  // namespace espalier::testing

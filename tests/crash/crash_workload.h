@@ -1,0 +1,128 @@
+// Work on a database under the eyes of a recorder: every operation is also done to a model, and the
+// power could fail at any point of it.
+#ifndef ESPALIER_TESTS_CRASH_CRASH_WORKLOAD_H_
+#define ESPALIER_TESTS_CRASH_CRASH_WORKLOAD_H_
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "espalier/espalier.h"
+#include "tests/crash/commit_history.h"
+#include "tests/crash/crash_lab.h"
+#include "tests/crash/crash_recorder.h"
+
+namespace espalier::testing {
+
+enum class Operation {
+  kPut,
+  kOverwrite,
+  kDelete,
+  kLargeValue,
+  kCreateKeyspace,
+  kDropKeyspace,
+  kCheckpoint,
+  kGrow,    // a transaction of 100 KB
+  kShrink,  // most goes, then a checkpoint
+  kCompact,
+  kReopen,   // closed in order
+  kAbandon,  // the process dies
+  // Not part of the short sequences:
+  kTooLargeForTheLog,
+  kFillTheLog,  // a quarter of it
+  kWaitDurable,
+  kRollBack,
+  kHoldReader,  // of the version of now, instead of the one that was held
+  kEndReader,
+};
+constexpr int kShortOperations = 12;
+constexpr int kOperations = 18;
+std::string_view NameOf(Operation operation);
+
+// Where the database is and how its log is written.
+enum class Place {
+  kDisk,         // the test's directory, usually on ext4
+  kMemory,       // tmpfs
+  kMemoryMapped  // tmpfs, as if it had no direct writes
+};
+std::string_view NameOf(Place place);
+
+class CrashWorkload {
+ public:
+  struct Setting {
+    Place place = Place::kMemory;
+    CrashBudget budget = {};
+    uint64_t crash_one_in = 1;  // of the points where the power could fail
+    bool crash_while_opening = false;
+    uint64_t seed = 1;
+  };
+
+  // Opens the database; creates it if there is none.
+  CrashWorkload(CrashLab& lab, const Setting& setting, const std::optional<CrashedDatabase>& start);
+  // Lets the database go without closing it.
+  ~CrashWorkload();
+  CrashWorkload(const CrashWorkload&) = delete;
+  CrashWorkload& operator=(const CrashWorkload&) = delete;
+
+  void Perform(Operation operation, Durability durability = Durability::kSync);
+  void set_lie(Lie lie) { recorder_.set_lie(lie); }
+  void set_crashing(bool crashing) {
+    recorder_.set_crash_one_in(crashing ? setting_.crash_one_in : 0);
+  }
+  void Close();
+
+  // What was wrong first, or nothing.
+  std::string problem() const;
+  CrashRecorder::Counts counts() const { return recorder_.counts(); }
+  const std::string& directory() const { return directory_.path(); }
+  const Contents& contents() const { return history_.contents(); }
+
+ private:
+  using Change = std::function<absl::Status(WriteTransaction& txn, Contents& after)>;
+
+  void Expect(std::string_view what, const absl::Status& status);
+  void Problem(const std::string& problem);
+  void CrashPoint(std::string_view where, const RecordedDisk& disk);
+  absl::Status Do(Operation operation, Durability durability);
+  absl::Status Commit(Durability durability, const Change& change);
+  absl::Status Open();
+  absl::Status CloseInOrder();
+  absl::Status Abandon();
+  absl::Status CheckpointEverything();
+
+  absl::Status PutOne(Durability durability, const std::string& key, size_t value_bytes);
+  absl::Status DeleteOne(Durability durability);
+  absl::Status CreateKeyspace(Durability durability);
+  absl::Status DropKeyspace(Durability durability);
+  absl::Status Grow(Durability durability);
+  absl::Status Shrink(Durability durability);
+  absl::Status WaitDurable();
+  absl::Status RollBack();
+  absl::Status HoldReader();
+
+  std::string NewKey();
+  std::string SomeKey();
+  std::string RandomValue(size_t bytes);
+
+  CrashLab& lab_;
+  const Setting setting_;
+  std::mt19937_64 random_;
+  const ScratchDirectory directory_;
+  CommitHistory history_;
+  mutable std::mutex mutex_;
+  std::string problem_;
+  std::optional<std::pair<CommitToken, size_t>> last_commit_;
+  CrashRecorder recorder_;
+  std::optional<Database> db_;
+  std::optional<ReadTransaction> reader_;
+};
+
+}  // namespace espalier::testing
+
+#endif  // ESPALIER_TESTS_CRASH_CRASH_WORKLOAD_H_
