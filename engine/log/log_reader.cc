@@ -9,7 +9,7 @@
 namespace espalier::log {
 namespace {
 
-constexpr uint64_t kReadBytes = uint64_t{1} << 20;
+constexpr uint64_t kReadBytes = uint64_t{128} << 10;
 
 }  // namespace
 

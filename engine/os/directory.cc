@@ -107,10 +107,9 @@ absl::Status SyncDirectoryOf(std::string_view path) {
   return result == -1 ? ErrnoStatus(error, "flush directory", directory) : absl::OkStatus();
 }
 
-absl::Status Remove(std::string_view path) {
-  const std::string name(path);
-  if (Observed({.kind = SystemCallKind::kRemove, .path = name},
-               [&] { return unlink(name.c_str()); }) == -1) {
+absl::Status Remove(const std::string& path) {
+  if (Observed({.kind = SystemCallKind::kRemove, .path = path},
+               [&] { return unlink(path.c_str()); }) == -1) {
     return ErrnoStatus(errno, "remove", path);
   }
   return absl::OkStatus();

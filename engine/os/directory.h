@@ -35,8 +35,9 @@ absl::Status SyncDirectoryOf(std::string_view path);
 // Renames a file, in the place of any other one of that name.
 absl::Status RenameReplacing(std::string_view from, std::string_view to);
 
-// Removes the name of a file. kNotFound if there is none.
-absl::Status Remove(std::string_view path);
+// Removes the name of a file. kNotFound if there is none. Needs no memory when it succeeds, so that
+// it can clean up after memory ran out.
+absl::Status Remove(const std::string& path);
 
 // The absolute path of `path` with symbolic links resolved, so that companions (NAME-wal,
 // NAME-lock) lie beside the file itself. The last component may be missing; its directory may not

@@ -158,7 +158,8 @@ absl::Status SpaceMap::LoadNode(const page::PageReader& reader, ChildRef ref, ui
   return absl::OkStatus();
 }
 
-absl::Status SpaceMap::Rewrite(PageAllocator& allocator, Version version) {
+absl::Status SpaceMap::Rewrite(PageAllocator& allocator, Version version,
+                               const std::function<void()>& finish) {
   std::vector<std::vector<Node>> before = levels_;
   std::vector<Node> before_past_the_end = past_the_end_;
   // Also if memory runs out. What changed is forgotten, so everything counts as changed.
@@ -168,6 +169,7 @@ absl::Status SpaceMap::Rewrite(PageAllocator& allocator, Version version) {
     MarkAllChanged();
   };
   ESPALIER_RETURN_IF_ERROR(RewriteChanged(allocator, version));
+  finish();
   std::move(restore).Cancel();
   return absl::OkStatus();
 }

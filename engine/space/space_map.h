@@ -12,6 +12,7 @@
 #define ESPALIER_ENGINE_SPACE_SPACE_MAP_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,9 +37,10 @@ class SpaceMap {
 
   // Writes what changed since the last call into fresh pages born at `version`, the allocator's
   // running one, and frees the pages that they replace. Afterwards the map names exactly
-  // allocator.reachable(). After an error the map is as before; the caller rolls the allocator
-  // back.
-  absl::Status Rewrite(PageAllocator& allocator, Version version);
+  // allocator.reachable(). `finish` is called when all is written, and may throw for want of
+  // memory. After that, or an error, the map is as before; the caller rolls the allocator back.
+  absl::Status Rewrite(
+      PageAllocator& allocator, Version version, const std::function<void()>& finish = [] {});
 
   // Lets the next Rewrite() write all of the map, to wherever the allocator puts it.
   void MarkAllChanged();

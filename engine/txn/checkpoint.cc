@@ -107,11 +107,7 @@ absl::StatusOr<std::optional<Engine::FrozenVersion>> Engine::Freeze(Closing clos
       allocator_->Rollback();
       outgrown_.clear();
     };
-    ESPALIER_RETURN_IF_ERROR(RewriteSpaceMap(version));
-    PoisonIfMemoryRunsOut([&] {
-      allocator_->PrepareCommit();
-      frozen.unsealed = allocator_->TakeUnsealed();
-    });
+    ESPALIER_RETURN_IF_ERROR(RewriteSpaceMap(version, frozen));
     std::move(roll_back).Cancel();
     allocator_->Commit();
     outgrown_.clear();
@@ -133,9 +129,12 @@ absl::StatusOr<Engine::FrozenVersion> Engine::MarkLog(Version version) {
 }
 
 // Within the allocator's running transaction, which makes or made `version`.
-absl::Status Engine::RewriteSpaceMap(Version version) {
+absl::Status Engine::RewriteSpaceMap(Version version, FrozenVersion& frozen) {
   allocator_->AllocateFromFront();
-  ESPALIER_RETURN_IF_ERROR(space_map_->Rewrite(*allocator_, version));
+  ESPALIER_RETURN_IF_ERROR(space_map_->Rewrite(*allocator_, version, [&] {
+    allocator_->PrepareCommit();
+    frozen.unsealed = allocator_->TakeUnsealed();
+  }));
   return OutgrownStatus();
 }
 

@@ -3,6 +3,7 @@
 #include "engine/txn/engine.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -308,10 +309,14 @@ void Engine::EndTransaction(ReaderSlot* slot) {
   if (last) delete this;
 }
 
-void Engine::Release(Engine* engine) {
+void Engine::Release(Engine* engine) noexcept {
   if (ForkGeneration() != engine->fork_generation_) return;  // the parent's; its memory is a copy
   engine->background_.Stop();
-  if (!engine->closed_.load() && !engine->HasTransactions()) engine->Close().IgnoreError();
+  try {
+    if (!engine->closed_.load() && !engine->HasTransactions()) engine->Close().IgnoreError();
+  } catch (const std::bad_alloc&) {
+    // As after a crash, then: the log has what the file has not.
+  }
   bool last;
   {
     MutexLock lock(&ReleaseMutex());

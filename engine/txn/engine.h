@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -130,7 +129,7 @@ class Engine final : private space::BackingFile {
   // See Database::Close.
   absl::Status Close();
   // Gives the engine up: it goes now, or with its last transaction.
-  static void Release(Engine* engine);
+  static void Release(Engine* engine) noexcept;
 
   absl::StatusOr<std::shared_ptr<TransactionState>> BeginRead();
   absl::StatusOr<std::shared_ptr<WriteState>> BeginWrite(WriterGate::Deadline deadline,
@@ -232,16 +231,6 @@ class Engine final : private space::BackingFile {
   absl::Status OutgrownStatus() const;
   absl::Status Poison(const absl::Status& status);
   absl::Status PoisonStatus() const;
-  // For the few steps that can neither be undone nor done without memory.
-  template <typename Function>
-  void PoisonIfMemoryRunsOut(Function function) {
-    try {
-      function();
-    } catch (const std::bad_alloc&) {
-      Poison(absl::ResourceExhaustedError("out of memory")).IgnoreError();
-      throw;
-    }
-  }
   // At the end of a transaction: with `slot` null the writer's.
   void EndTransaction(ReaderSlot* slot);
   bool HasTransactions() const;
@@ -269,7 +258,7 @@ class Engine final : private space::BackingFile {
   void CheckpointInBackground();
   // Both with the gate and the claim.
   absl::StatusOr<std::optional<FrozenVersion>> Freeze(Closing closing);
-  absl::Status RewriteSpaceMap(Version version);
+  absl::Status RewriteSpaceMap(Version version, FrozenVersion& frozen);
   absl::StatusOr<FrozenVersion> MarkLog(Version version);
   void FreezeApplied(bool unchanged, Closing closing, FrozenVersion& frozen);
   // With the claim, which it gives back.

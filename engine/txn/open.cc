@@ -218,13 +218,18 @@ absl::Status Engine::Load() {
   absl::StatusOr<KeyspaceRecord> record =
       CatalogueReader(state.reader(), state.catalogue).FindById(kDefaultKeyspaceId);
   if (record.ok()) state.recent = {kDefaultKeyspaceId, *std::move(record)};
-  Publish(Apply(std::make_unique<VersionState>(std::move(state))));
+  auto first = std::make_unique<VersionState>(std::move(state));
+  PrepareApply();
+  Publish(Apply(std::move(first)));
   if (slot.clean) {
     ESPALIER_RETURN_IF_ERROR(CheckNothingFollows(slot));
   } else if (slot.log_generation != 0) {
     ESPALIER_RETURN_IF_ERROR(Recover(slot));
   }
+  // The checkpoint after a recovery may have begun.
+  gate_.Enter();
   NoteSpaceStats();
+  gate_.Leave();
   return absl::OkStatus();
 }
 

@@ -556,12 +556,8 @@ absl::Status WriteState::CommitByCheckpoint(std::unique_ptr<VersionState> made,
   if (log_afterwards == LogAfterwards::kKept) {
     ESPALIER_ASSIGN_OR_RETURN(frozen, engine.MarkLog(version_));
   }
-  ESPALIER_RETURN_IF_ERROR(engine.RewriteSpaceMap(version_));
+  ESPALIER_RETURN_IF_ERROR(engine.RewriteSpaceMap(version_, frozen));
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
-  engine.PoisonIfMemoryRunsOut([&] {
-    engine.allocator_->PrepareCommit();
-    frozen.unsealed = engine.allocator_->TakeUnsealed();
-  });
   engine.allocator_->Commit();
   const VersionState& state = engine.Apply(std::move(made));
   engine.FreezeApplied(/*unchanged=*/false, Engine::Closing::kNo, frozen);

@@ -153,12 +153,12 @@ TEST_F(FailedFlushTest, OfTheLogThatGrows) {
   for (const int error : {EIO, ENOSPC}) {
     const os::TempDir dir;
     Database db = Database::Open(dir.File("db.esp")).value();
-    const std::string value(100000, 'v');
+    const std::string value(50000, 'v');
     ASSERT_THAT(db.Put(db.default_keyspace(), "visible", "2"), IsOk());
     absl::Status first;
     {
       const FailingCalls calls(SystemCallKind::kSyncData, error, 0, 1);
-      for (int i = 0; i < 20 && first.ok(); ++i) {
+      for (int i = 0; i < 40 && first.ok(); ++i) {
         first = db.Put(db.default_keyspace(), "key", value).status();
       }
       EXPECT_EQ(calls.calls(), 1);
