@@ -54,13 +54,15 @@ absl::StatusOr<std::span<const uint8_t>> LogReader::Fetch(uint64_t position, uin
       offset, std::min<uint64_t>(length, buffer_.size() - offset));
 }
 
-absl::StatusOr<std::optional<LogReader::Record>> LogReader::ReadAt(LogPosition position) {
+absl::StatusOr<std::optional<LogReader::Record>> LogReader::ReadAt(
+    LogPosition position, std::optional<RecordKind> only_kind) {
   ESPALIER_ASSIGN_OR_RETURN(std::span<const uint8_t> bytes,
                             Fetch(position.value, sizeof(RecordHeader)));
   if (bytes.size() < sizeof(RecordHeader)) return std::nullopt;
   RecordHeader header;
   std::memcpy(&header, bytes.data(), sizeof(header));
   if (place_.sequence != 0 && header.sequence != place_.sequence) return std::nullopt;
+  if (only_kind.has_value() && header.kind != static_cast<uint8_t>(*only_kind)) return std::nullopt;
   const uint64_t record_bytes = sizeof(header) + uint64_t{header.payload_bytes};
   if (position.value + record_bytes > limit_) return std::nullopt;
   ESPALIER_ASSIGN_OR_RETURN(bytes, Fetch(position.value, record_bytes));
@@ -85,9 +87,17 @@ absl::StatusOr<std::optional<LogReader::Record>> LogReader::ReadAt(LogPosition p
 absl::StatusOr<std::optional<LogReader::Record>> LogReader::Next() {
   const LogPosition here = place_.position;
   const LogPosition next_block(RoundUp(here.value, kBlockBytes));
-  ESPALIER_ASSIGN_OR_RETURN(std::optional<Record> record, ReadAt(here));
+  std::optional<Record> record;
+  if (next_block != here) {
+    // A recovery that ended the log here, before a record whose large values are not there, goes on
+    // in the next block; what it left behind still continues the chain.
+    ESPALIER_ASSIGN_OR_RETURN(record, ReadAt(next_block, RecordKind::kGeneration));
+  }
+  if (!record.has_value()) {
+    ESPALIER_ASSIGN_OR_RETURN(record, ReadAt(here, std::nullopt));
+  }
   if (!record.has_value() && next_block != here) {
-    ESPALIER_ASSIGN_OR_RETURN(record, ReadAt(next_block));
+    ESPALIER_ASSIGN_OR_RETURN(record, ReadAt(next_block, std::nullopt));
   }
   return record;
 }

@@ -38,7 +38,8 @@ class LogReader {
   const LogPlace& place() const { return place_; }
 
  private:
-  absl::StatusOr<std::optional<Record>> ReadAt(LogPosition position);
+  absl::StatusOr<std::optional<Record>> ReadAt(LogPosition position,
+                                               std::optional<RecordKind> only_kind);
   // `length` bytes of the stream, or fewer where the file ends. Valid until the next call.
   absl::StatusOr<std::span<const uint8_t>> Fetch(uint64_t position, uint64_t length);
   absl::StatusOr<uint64_t> Read(uint64_t position, std::span<uint8_t> buffer) const;
