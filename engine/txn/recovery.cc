@@ -129,20 +129,23 @@ bool Engine::IsSoundRun(const page::LargeRef& ref) const {
 
 // Keeps the large values that a record refers to where they are. False if one of them is not there.
 bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload) {
-  std::vector<page::LargeRef> withheld;
+  std::vector<space::PageRun> withheld;
   log::RedoReader redo(redo_payload);
   while (const std::optional<log::RedoReader::Operation> operation = redo.Next()) {
     if (operation->kind != log::RedoKind::kPutLarge) continue;
     const page::LargeRef ref =
         page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(operation->value.data()));
-    if (!IsSoundRun(ref) || !allocator_->Withhold(ref.first_page, ref.RunPages(page_bytes()))) {
-      for (const page::LargeRef& good : withheld) {
-        allocator_->GiveBackWithheld(good.first_page, good.RunPages(page_bytes()));
+    const space::PageRun run = {ref.first_page.value, ref.RunPages(page_bytes())};
+    if (!IsSoundRun(ref) || !allocator_->Withhold(PageNumber(run.first), run.count)) {
+      for (const space::PageRun& good : withheld) {
+        allocator_->GiveBackWithheld(PageNumber(good.first), good.count);
       }
       return false;
     }
-    withheld.push_back(ref);
+    withheld.push_back(run);
   }
+  // Like the log, they may have been only cached.
+  if (!options_.read_only) NoteLoggedRuns(withheld);
   return true;
 }
 
