@@ -35,8 +35,14 @@ void RedoBuffer::Clear() {
 }
 
 uint8_t* RedoBuffer::Grow(size_t bytes) {
-  if (size_ + bytes > bytes_.size()) bytes_.resize(std::max(2 * bytes_.size(), size_ + bytes));
-  return bytes_.data() + size_;
+  if (size_ + bytes > capacity_) {
+    const size_t larger = std::max(2 * capacity_, size_ + bytes);
+    auto fresh = std::make_unique_for_overwrite<uint8_t[]>(larger);
+    if (capacity_ > 0) std::memcpy(fresh.get(), bytes_.get(), size_);
+    bytes_ = std::move(fresh);
+    capacity_ = larger;
+  }
+  return bytes_.get() + size_;
 }
 
 uint8_t* RedoBuffer::Begin(uint64_t keyspace, RedoKind kind, size_t argument_bytes) {
@@ -53,20 +59,20 @@ uint8_t* RedoBuffer::Begin(uint64_t keyspace, RedoKind kind, size_t argument_byt
 void RedoBuffer::Put(uint64_t keyspace, std::string_view key, std::string_view value) {
   uint8_t* to = Begin(keyspace, RedoKind::kPut, key.size() + value.size());
   to = StoreString(StoreString(to, key), value);
-  size_ = static_cast<size_t>(to - bytes_.data());
+  size_ = static_cast<size_t>(to - bytes_.get());
 }
 
 void RedoBuffer::PutLarge(uint64_t keyspace, std::string_view key,
                           std::span<const uint8_t> reference) {
   uint8_t* to = Begin(keyspace, RedoKind::kPutLarge, key.size() + reference.size());
   to = StoreBytes(StoreString(to, key), reference.data(), reference.size());
-  size_ = static_cast<size_t>(to - bytes_.data());
+  size_ = static_cast<size_t>(to - bytes_.get());
 }
 
 void RedoBuffer::Delete(uint64_t keyspace, std::string_view key) {
   uint8_t* to = Begin(keyspace, RedoKind::kDelete, key.size());
   to = StoreString(to, key);
-  size_ = static_cast<size_t>(to - bytes_.data());
+  size_ = static_cast<size_t>(to - bytes_.get());
 }
 
 void RedoBuffer::DeleteRange(uint64_t keyspace, std::string_view begin,
@@ -76,24 +82,24 @@ void RedoBuffer::DeleteRange(uint64_t keyspace, std::string_view begin,
                       argument_bytes);
   to = StoreString(to, begin);
   if (end.has_value()) to = StoreString(to, *end);
-  size_ = static_cast<size_t>(to - bytes_.data());
+  size_ = static_cast<size_t>(to - bytes_.get());
 }
 
 void RedoBuffer::Create(uint64_t keyspace, uint32_t compress_from, std::string_view name) {
   uint8_t* to = Begin(keyspace_, RedoKind::kCreate, name.size());
   to = StoreString(StoreVarint(StoreVarint(to, keyspace), compress_from), name);
-  size_ = static_cast<size_t>(to - bytes_.data());
+  size_ = static_cast<size_t>(to - bytes_.get());
 }
 
 void RedoBuffer::Drop(uint64_t keyspace) {
   uint8_t* const to = Begin(keyspace, RedoKind::kDrop, 0);
-  size_ = static_cast<size_t>(to - bytes_.data());
+  size_ = static_cast<size_t>(to - bytes_.get());
 }
 
 void RedoBuffer::Rename(uint64_t keyspace, std::string_view name) {
   uint8_t* to = Begin(keyspace, RedoKind::kRename, name.size());
   to = StoreString(to, name);
-  size_ = static_cast<size_t>(to - bytes_.data());
+  size_ = static_cast<size_t>(to - bytes_.get());
 }
 
 std::optional<uint64_t> RedoReader::Varint() {

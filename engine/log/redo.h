@@ -20,10 +20,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "engine/log/format.h"
 
@@ -46,6 +47,16 @@ inline constexpr size_t kLargeRefBytes = 40;
 // Collects operations behind room for a record's header. One thread.
 class RedoBuffer {
  public:
+  RedoBuffer() = default;
+  RedoBuffer(RedoBuffer&& other) noexcept { *this = std::move(other); }
+  RedoBuffer& operator=(RedoBuffer&& other) noexcept {
+    bytes_ = std::move(other.bytes_);
+    capacity_ = std::exchange(other.capacity_, 0);
+    size_ = std::exchange(other.size_, sizeof(RecordHeader));
+    keyspace_ = std::exchange(other.keyspace_, 0);
+    return *this;
+  }
+
   void Put(uint64_t keyspace, std::string_view key, std::string_view value);
   void PutLarge(uint64_t keyspace, std::string_view key, std::span<const uint8_t> reference);
   void Delete(uint64_t keyspace, std::string_view key);
@@ -65,7 +76,8 @@ class RedoBuffer {
   uint8_t* Grow(size_t bytes);
   uint8_t* Begin(uint64_t keyspace, RedoKind kind, size_t argument_bytes);
 
-  std::vector<uint8_t> bytes_;  // its size is the room that there is
+  std::unique_ptr<uint8_t[]> bytes_;
+  size_t capacity_ = 0;
   size_t size_ = sizeof(RecordHeader);
   uint64_t keyspace_ = 0;
 };
