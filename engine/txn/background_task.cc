@@ -30,7 +30,7 @@ class BlockedSignals {
 
 bool BackgroundTask::Request() {
   MutexLock lock(&mutex_);
-  if (stopping_) return true;
+  if (stopping_ || retired_) return true;
   if (thread_.joinable()) {
     requested_ = true;
     changed_.NotifyAll();
@@ -57,6 +57,14 @@ void BackgroundTask::Run() {
     mutex_.Lock();
   }
   mutex_.Unlock();
+}
+
+void BackgroundTask::Retire() {
+  {
+    MutexLock lock(&mutex_);
+    retired_ = true;
+  }
+  Stop();
 }
 
 void BackgroundTask::Stop() {

@@ -24,6 +24,8 @@ class BackgroundTask {
   // Returns when the running run, if any, has ended; requests that were not begun are dropped. A
   // later request begins anew. Not from within the function.
   void Stop();
+  // Stops, and drops all requests from now on.
+  void Retire();
 
  private:
   void Run();
@@ -33,6 +35,7 @@ class BackgroundTask {
   CondVar changed_;
   bool requested_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool retired_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_ ABSL_GUARDED_BY(mutex_);
 };
 

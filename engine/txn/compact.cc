@@ -45,7 +45,8 @@ class Compactor {
 
   // A write transaction that takes its pages from the front of the file.
   absl::StatusOr<std::shared_ptr<WriteState>> BeginStep() {
-    ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<WriteState> step, engine_.BeginUnlogged());
+    ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<WriteState> step,
+                              engine_.BeginWrite(std::nullopt, Durability::kCheckpoint));
     step->same_content_ = true;
     engine_.allocator_->AllocateFromFront();
     return step;

@@ -95,10 +95,6 @@ absl::StatusOr<Version> Engine::Write(std::span<const uint8_t> operations, Durab
   return batches_->Write(operations, durability);
 }
 
-absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginUnlogged() {
-  return BeginWrite(std::nullopt, Durability::kCheckpoint);
-}
-
 void Engine::PrepareApply() {
   if (versions_.size() == versions_.capacity()) versions_.reserve(2 * versions_.size() + 8);
   {
@@ -147,9 +143,7 @@ void Engine::NoteLoggedRuns(const std::vector<space::PageRun>& runs) {
   runs_source_ = source_;
 }
 
-// One by one as long as these are fewer flushes than it takes to write everything.
 absl::Status Engine::FlushLoggedRuns() {
-  constexpr size_t kMaxSingleRuns = 8;
   std::vector<space::PageRun> runs;
   std::shared_ptr<page::PageSource> source;
   {
@@ -157,7 +151,7 @@ absl::Status Engine::FlushLoggedRuns() {
     runs.swap(unflushed_runs_);
     source.swap(runs_source_);
   }
-  if (runs.size() > kMaxSingleRuns) {
+  if (runs.size() > kMaxRunsPerFlush) {
     uint64_t end = 0;
     for (const space::PageRun& run : runs) end = std::max(end, run.first + run.count);
     return source->mapping().Sync(0, end << page_shift_);
@@ -169,10 +163,13 @@ absl::Status Engine::FlushLoggedRuns() {
   return absl::OkStatus();
 }
 
-absl::Status Engine::PublishApplied() {
-  if (!HasUnpublished()) return absl::OkStatus();
-  const absl::Status status = log_->Flush(log_->end());
+absl::Status Engine::FlushLog(log::LogWriter& log, LogPosition end) {
+  const absl::Status status = log.Flush(end);
   return status.ok() ? status : Poison(status);
+}
+
+absl::Status Engine::PublishApplied() {
+  return HasUnpublished() ? FlushLog(*log_, log_->end()) : absl::OkStatus();
 }
 
 // The writer's fence between publishing and this scan: whoever published did so with a sequentially
@@ -256,8 +253,7 @@ absl::Status Engine::WaitDurable(Version version) {
   ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   const std::shared_ptr<log::LogWriter> log = SharedLog();
   if (log == nullptr || log->version() < version) return Checkpoint();
-  const absl::Status status = log->Flush(log->end());
-  return status.ok() ? status : Poison(status);
+  return FlushLog(*log, log->end());
 }
 
 absl::Status Engine::Poison(const absl::Status& status) {
@@ -311,7 +307,7 @@ void Engine::EndTransaction(ReaderSlot* slot) {
 
 void Engine::Release(Engine* engine) noexcept {
   if (ForkGeneration() != engine->fork_generation_) return;  // the parent's; its memory is a copy
-  engine->background_.Stop();
+  engine->background_.Retire();
   try {
     if (!engine->closed_.load() && !engine->HasTransactions()) engine->Close().IgnoreError();
   } catch (const std::bad_alloc&) {

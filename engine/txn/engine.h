@@ -163,6 +163,10 @@ class Engine final : private space::BackingFile {
 
   enum class Closing { kNo, kYes };
 
+  // So many large values are flushed one by one before the record that refers to them. For more of
+  // them it takes fewer flushes to write everything.
+  static constexpr size_t kMaxRunsPerFlush = 8;
+
   // Far more versions than a process can have made since its last checkpoint; odd in its lower
   // half, so that the tags of child references differ as well.
   static constexpr uint64_t kLostVersions = (uint64_t{1} << 32) + 40503;
@@ -220,6 +224,7 @@ class Engine final : private space::BackingFile {
   log::LogWriter::Callbacks LogCallbacks();
   void NoteLoggedRuns(const std::vector<space::PageRun>& runs);
   absl::Status FlushLoggedRuns();
+  absl::Status FlushLog(log::LogWriter& log, LogPosition end);
   void ReclaimPages();
   void DecideAboutFreedPages();
   // With the gate, or it may go away meanwhile.
@@ -235,7 +240,6 @@ class Engine final : private space::BackingFile {
   void EndTransaction(ReaderSlot* slot);
   bool HasTransactions() const;
   uint64_t WaitingPages();
-  absl::StatusOr<std::shared_ptr<WriteState>> BeginUnlogged();
   std::shared_ptr<WriteState> MakeWriteState(Durability durability);
   absl::Status WaitForLogSpace(WriterGate::Deadline deadline);
   // With the gate.

@@ -131,15 +131,16 @@ class Verifier {
   // From the checkpoint's mark to what was appended last. No checkpoint lets the beginning be
   // overwritten meanwhile.
   void CheckLog() {
-    result_.log_bytes = engine_.recovered_bytes_;
-    result_.log_transactions = engine_.recovered_transactions_;
+    if (engine_.options_.read_only) {
+      result_.log_bytes = engine_.recovered_bytes_;
+      result_.log_transactions = engine_.recovered_transactions_;
+    }
     if (log_ == nullptr || slot_.log_generation == 0) return;
     const LogPosition begin(slot_.log_position);
     log::LogReader reader(&log_->file(), log_->ring_bytes(),
                           {.position = begin,
                            .generation = slot_.log_generation,
                            .chain_value = slot_.log_chain_value});
-    result_.log_transactions = 0;
     while (reader.place().position < log_end_) {
       const auto record = reader.Next();
       if (!record.ok()) return Problem(record.status());

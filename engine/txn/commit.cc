@@ -1,0 +1,248 @@
+// The end of a write transaction: the catalogue is finished, and the version applied and published
+// in one of three ways. See docs/durability.md.
+#include <memory>
+#include <new>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "engine/base/status_macros.h"
+#include "engine/txn/write_state.h"
+
+namespace espalier::txn {
+namespace {
+
+// Pages of dropped trees that a commit frees.
+constexpr uint64_t kDetachedPagesPerCommit = 64;
+
+}  // namespace
+
+// Values that were written through Reserve(): large ones get their checksums now, and the log gets
+// all of them.
+absl::Status WriteState::SealReserved() {
+  for (const auto& [id, key] : reserved_) {
+    const absl::StatusOr<KeyspaceState*> keyspace = FindKeyspace(id);
+    if (absl::IsNotFound(keyspace.status())) continue;  // dropped since
+    ESPALIER_RETURN_IF_ERROR(keyspace.status());
+    tree::TreeWriter writer(&pages_, &arena_, &(*keyspace)->record.root);
+    ESPALIER_ASSIGN_OR_RETURN(const tree::TreeWriter::Place place, writer.Seek(key));
+    // Deleted or replaced since: what replaced it has its own entry in the log, and if it is like
+    // this one, then a second one.
+    if (!place.exact || place.payload.compressed) continue;
+    page::Payload payload = place.payload;
+    std::string_view value = payload.bytes;
+    if (payload.large) {
+      page::LargeRef ref =
+          page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(payload.bytes.data()));
+      if (ref.birth != version_ || ref.compressed) continue;
+      uint8_t* const run = pages_.source().write_page(ref.first_page);
+      page::SealLarge(ref, run);
+      value = {reinterpret_cast<const char*>(run), ref.stored_bytes};
+      // The leaf is this transaction's own.
+      ESPALIER_ASSIGN_OR_RETURN(uint8_t* const encoded, writer.OverwriteInPlace());
+      ref.Encode(encoded);
+      payload.bytes = {reinterpret_cast<const char*>(encoded), page::LargeRef::kEncodedBytes};
+    }
+    LogPut(id, key, value, payload);
+  }
+  reserved_.clear();
+  return absl::OkStatus();
+}
+
+// Frees a bounded number of pages of trees that were cut off, and writes down what is left of them.
+absl::Status WriteState::FreeDetached() {
+  if (detached_.empty() && !may_have_detached_) return absl::OkStatus();
+  uint64_t budget = kDetachedPagesPerCommit;
+  CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
+  for (const tree::DetachedTree& tree : detached_) {
+    std::optional<tree::DetachedTree> rest = tree;
+    if (budget > 0) {
+      ESPALIER_ASSIGN_OR_RETURN(rest, tree::TreeWriter::FreePart(pages_, tree, budget));
+    }
+    if (rest.has_value()) {
+      ESPALIER_RETURN_IF_ERROR(catalogue.PutDetached({next_id_++, *rest}));
+      may_have_detached_ = true;
+    }
+  }
+  detached_.clear();
+  while (budget > 0) {
+    ESPALIER_ASSIGN_OR_RETURN(const std::vector<DetachedRecord> oldest,
+                              CatalogueReader(reader(), catalogue_).Detached(1));
+    may_have_detached_ = !oldest.empty();
+    if (oldest.empty()) break;
+    ESPALIER_ASSIGN_OR_RETURN(const std::optional<tree::DetachedTree> rest,
+                              tree::TreeWriter::FreePart(pages_, oldest[0].tree, budget));
+    if (rest.has_value()) {
+      ESPALIER_RETURN_IF_ERROR(catalogue.PutDetached({oldest[0].number, *rest}));
+    } else {
+      ESPALIER_RETURN_IF_ERROR(catalogue.RemoveDetached(oldest[0].number));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteState::FinishCatalogue() {
+  CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
+  absl::Status status;
+  ForEachKeyspace([&](const KeyspaceState& keyspace) {
+    if (!keyspace.changed || !status.ok()) return;
+    status = catalogue.PutKeyspace(keyspace.id, keyspace.record);
+  });
+  return status;
+}
+
+absl::Status WriteState::Prepare() {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  ESPALIER_RETURN_IF_ERROR(engine_->PoisonStatus());
+  pages_.set_reserve(space::Reserve::kMayUse);
+  ESPALIER_RETURN_IF_ERROR(SealReserved());
+  ESPALIER_RETURN_IF_ERROR(FreeDetached());
+  ESPALIER_RETURN_IF_ERROR(FinishCatalogue());
+  // Stores into pages that the file no longer has went nowhere.
+  ESPALIER_RETURN_IF_ERROR(engine_->OutgrownStatus());
+  return CheckHealthy();
+}
+
+std::unique_ptr<VersionState> WriteState::MakeVersion() {
+  auto made = std::make_unique<VersionState>();
+  VersionState& state = *made;
+  state.version = version_;
+  state.catalogue = catalogue_;
+  state.next_id = next_id_;
+  state.page_limit = engine_->allocator_->page_count();
+  state.source = engine_->source_;
+  if (last_ != nullptr && !last_->dropped) state.recent = {last_->id, std::move(last_->record)};
+  state.may_have_detached = may_have_detached_;
+  return made;
+}
+
+absl::StatusOr<Version> WriteState::Commit() {
+  ESPALIER_RETURN_IF_ERROR(CheckOpen());
+  absl::Status status;
+  if (!changed_ && failure_.ok()) {
+    // What it has seen may be still on its way to the disk.
+    status = engine_->PublishApplied();
+    End();
+    if (!status.ok()) return status;
+    return base_version_;
+  }
+  const Version version = version_;
+  status = Prepare();
+  if (status.ok()) {
+    // Once something is in the log, it must not come to nothing for want of memory.
+    std::unique_ptr<VersionState> state = MakeVersion();
+    engine_->PrepareApply();
+    if (durability_ == Durability::kCheckpoint) {
+      status = CommitUnlogged(std::move(state));
+    } else if (!logging_ || engine_->HasUnloggedChanges() ||
+               (durability_ == Durability::kSync &&
+                logged_runs_.size() > Engine::kMaxRunsPerFlush)) {
+      status = CommitByCheckpoint(std::move(state), LogAfterwards::kKept);
+    } else {
+      status = CommitToLog(std::move(state));
+    }
+  }
+  End();
+  if (!status.ok()) return status;
+  return version;
+}
+
+absl::Status WriteState::CommitUnlogged(std::unique_ptr<VersionState> state) {
+  Engine& engine = *engine_;
+  ESPALIER_RETURN_IF_ERROR(engine.PublishApplied());
+  engine.allocator_->Commit();
+  if (!same_content_) engine.unlogged_version_ = version_;
+  engine.Publish(engine.Apply(std::move(state)));
+  engine.commits_.fetch_add(1, std::memory_order_relaxed);
+  engine.ReclaimPages();
+  Leave();
+  return absl::OkStatus();
+}
+
+absl::Status WriteState::CommitToLog(std::unique_ptr<VersionState> made) {
+  Engine& engine = *engine_;
+  const bool sync = durability_ == Durability::kSync;
+  engine.NoteLoggedRuns(logged_runs_);
+  const absl::StatusOr<log::LogWriter::Appended> appended = engine.log_->Append(
+      log::RecordKind::kTransaction, version_, redo_.record(), /*flush_follows=*/sync);
+  // The disk is full, or the ring is, because many came at once; not so if it was a flush that
+  // found the disk full (INV-9).
+  if (absl::IsResourceExhausted(appended.status()) && engine.log_->status().ok()) {
+    return CommitByCheckpoint(std::move(made), LogAfterwards::kRemoved);
+  }
+  if (!appended.ok()) return engine.Poison(appended.status());
+  engine.allocator_->Commit();
+  const VersionState& state = engine.Apply(std::move(made));
+  engine.commits_.fetch_add(1, std::memory_order_relaxed);
+  engine.RequestCheckpointIfDue();
+  // Versions become visible in their order, and none before it is as durable as its writer wants.
+  bool wait = sync || !appended->outlives_process;
+  {
+    MutexLock lock(&engine.publication_mutex_);
+    wait = wait || !engine.unpublished_.empty();
+    if (wait) engine.unpublished_.push_back(&state);
+  }
+  if (!wait) engine.Publish(state);
+  engine.ReclaimPages();
+  if (wait) return AwaitFlush(appended->end);
+  Leave();
+  return absl::OkStatus();
+}
+
+// The gate opens for the next writer, whose record goes with the next flush.
+absl::Status WriteState::AwaitFlush(LogPosition log_end) {
+  Engine& engine = *engine_;
+  // Keeps the engine, as a reader does.
+  ReaderSlot* slot = nullptr;
+  try {
+    slot = engine.readers_.Acquire();
+  } catch (const std::bad_alloc&) {
+    // Then the gate does, and the next writer has to wait for the flush.
+    const absl::Status status = engine.FlushLog(*engine.log_, log_end);
+    Leave();
+    return status;
+  }
+  engine.readers_.Publish(slot, version_);
+  open_ = false;
+  base_source_ = nullptr;
+  engine_ = nullptr;
+  const std::shared_ptr<log::LogWriter> log = engine.log_;
+  ReturnBorrowed(engine);
+  engine.gate_.Leave();
+  const absl::Status status = engine.FlushLog(*log, log_end);
+  engine.EndTransaction(slot);
+  return status;
+}
+
+// Nobody else writes until the slot is durable: what comes later must not be in the log without
+// this.
+absl::Status WriteState::CommitByCheckpoint(std::unique_ptr<VersionState> made,
+                                            LogAfterwards log_afterwards) {
+  Engine& engine = *engine_;
+  ESPALIER_RETURN_IF_ERROR(engine.PublishApplied());
+  engine.ClaimCheckpoint();
+  absl::Cleanup release = [&] { engine.ReleaseClaim(); };
+  ESPALIER_RETURN_IF_ERROR(engine.PoisonStatus());
+  Engine::FrozenVersion frozen;
+  if (log_afterwards == LogAfterwards::kKept) {
+    ESPALIER_ASSIGN_OR_RETURN(frozen, engine.MarkLog(version_));
+  }
+  ESPALIER_RETURN_IF_ERROR(engine.RewriteSpaceMap(version_, frozen));
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  engine.allocator_->Commit();
+  const VersionState& state = engine.Apply(std::move(made));
+  engine.FreezeApplied(/*unchanged=*/false, Engine::Closing::kNo, frozen);
+  std::move(release).Cancel();
+  const absl::Status status = engine.Finish(frozen);
+  if (status.ok()) {
+    if (log_afterwards == LogAfterwards::kRemoved) engine.RemoveLog();
+    engine.Publish(state);
+    engine.commits_.fetch_add(1, std::memory_order_relaxed);
+    engine.ReclaimPages();
+  }
+  Leave();
+  return status;
+}
+
+}  // namespace espalier::txn
