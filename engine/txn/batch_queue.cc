@@ -1,10 +1,10 @@
 #include "engine/txn/batch_queue.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "engine/base/status_macros.h"
 #include "engine/log/redo.h"
 #include "engine/txn/write_state.h"
@@ -15,26 +15,28 @@ absl::StatusOr<Version> BatchQueue::Write(std::span<const uint8_t> payload, Dura
   Batch batch;
   batch.payload = payload;
   batch.durability = durability;
+  // Stays if memory runs out in the thread that leads.
+  batch.status = absl::Status(absl::StatusCode::kResourceExhausted, "");
   {
     MutexLock lock(&mutex_);
-    batch.leads = waiting_.empty();
-    waiting_.push_back(&batch);
+    batch.leads = first_ == nullptr;
+    (batch.leads ? first_ : last_->next) = &batch;
+    last_ = &batch;
     while (!batch.leads && !batch.done) batch.changed.Wait(&mutex_);
   }
   if (batch.leads) {
+    Batch* group = nullptr;
+    absl::Cleanup finish = [&] { Finish(group != nullptr ? group : TakeGroup()); };
     // More come while this waits for the writer before it.
     absl::StatusOr<std::shared_ptr<WriteState>> transaction =
         engine_.BeginWrite(std::nullopt, durability);
-    const std::vector<Batch*> group = TakeGroup();
+    group = TakeGroup();
     if (transaction.ok()) {
       Commit(group, *std::move(transaction));
     } else {
-      for (Batch* const member : group) member->status = transaction.status();
-    }
-    MutexLock lock(&mutex_);
-    for (Batch* const member : group) {
-      member->done = true;
-      member->changed.NotifyOne();
+      for (Batch* member = group; member != nullptr; member = member->next) {
+        member->status = transaction.status();
+      }
     }
   }
   ESPALIER_RETURN_IF_ERROR(batch.status);
@@ -42,49 +44,67 @@ absl::StatusOr<Version> BatchQueue::Write(std::span<const uint8_t> payload, Dura
 }
 
 // The next group forms from here on, and waits for the writer's place, not for the flush.
-std::vector<BatchQueue::Batch*> BatchQueue::TakeGroup() {
+BatchQueue::Batch* BatchQueue::TakeGroup() {
   MutexLock lock(&mutex_);
-  std::vector<Batch*> group;
-  size_t bytes = 0;
-  const Durability durability = waiting_.front()->durability;
-  while (!waiting_.empty() && waiting_.front()->durability == durability &&
-         (group.empty() || bytes + waiting_.front()->payload.size() <= kMaxGroupBytes)) {
-    bytes += waiting_.front()->payload.size();
-    group.push_back(waiting_.front());
-    waiting_.pop_front();
+  Batch* const group = first_;
+  Batch* end = group;
+  size_t bytes = group->payload.size();
+  while (end->next != nullptr && end->next->durability == group->durability &&
+         bytes + end->next->payload.size() <= kMaxGroupBytes) {
+    end = end->next;
+    bytes += end->payload.size();
   }
-  if (!waiting_.empty()) {
-    waiting_.front()->leads = true;
-    waiting_.front()->changed.NotifyOne();
+  first_ = std::exchange(end->next, nullptr);
+  if (first_ != nullptr) {
+    first_->leads = true;
+    first_->changed.NotifyOne();
   }
   return group;
 }
 
+// A member is gone as soon as it knows that it is done.
+void BatchQueue::Finish(Batch* group) {
+  MutexLock lock(&mutex_);
+  while (group != nullptr) {
+    Batch* const member = std::exchange(group, group->next);
+    member->done = true;
+    member->changed.NotifyOne();
+  }
+}
+
 // If one fails, what was applied is dropped with it and the others are applied again.
-void BatchQueue::Commit(const std::vector<Batch*>& group, std::shared_ptr<WriteState> transaction) {
-  std::vector<Batch*> good = group;
-  while (!good.empty()) {
-    const auto failed = std::find_if(good.begin(), good.end(), [&](Batch* member) {
-      member->status = Apply(*transaction, member->payload);
-      return !member->status.ok();
-    });
-    if (failed == good.end()) break;
-    good.erase(failed);
+void BatchQueue::Commit(Batch* group, std::shared_ptr<WriteState> transaction) {
+  const auto for_each_good = [&](const auto& function) {
+    for (Batch* member = group; member != nullptr; member = member->next) {
+      if (!member->failed && !function(*member)) return false;
+    }
+    return true;
+  };
+  const auto apply = [&](Batch& member) {
+    absl::Status status = Apply(*transaction, member.payload);
+    if (status.ok()) return true;
+    member.failed = true;
+    member.status = std::move(status);
+    return false;
+  };
+  absl::StatusOr<Version> version = Version(0);
+  while (!for_each_good(apply)) {
     transaction->End();
-    if (good.empty()) return;
+    if (for_each_good([](const Batch&) { return false; })) return;  // none is left
     absl::StatusOr<std::shared_ptr<WriteState>> another =
-        engine_.BeginWrite(std::nullopt, group.front()->durability);
+        engine_.BeginWrite(std::nullopt, group->durability);
     if (!another.ok()) {
-      for (Batch* const member : good) member->status = another.status();
-      return;
+      version = another.status();
+      break;
     }
     transaction = *std::move(another);
   }
-  const absl::StatusOr<Version> version = transaction->Commit();
-  for (Batch* const member : good) {
-    member->status = version.status();
-    if (version.ok()) member->version = *version;
-  }
+  if (version.ok()) version = transaction->Commit();
+  for_each_good([&](Batch& member) {
+    member.status = version.status();
+    member.version = version.value_or(Version(0));
+    return true;
+  });
 }
 
 absl::Status BatchQueue::Apply(WriteState& transaction, std::span<const uint8_t> payload) {

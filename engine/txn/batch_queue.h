@@ -5,9 +5,8 @@
 #define ESPALIER_ENGINE_TXN_BATCH_QUEUE_H_
 
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,23 +33,28 @@ class BatchQueue {
     Durability durability;
     CondVar changed;
     bool leads = false;  // commits the group that begins with this one
+    bool failed = false;
     bool done = false;
     absl::Status status;
     Version version{0};
+    Batch* next = nullptr;  // in the queue, then in the group
   };
 
   // A group is not larger than this, so that none of its members waits long for the others.
   static constexpr size_t kMaxGroupBytes = size_t{1} << 20;
 
-  std::vector<Batch*> TakeGroup();
+  // The lists need no memory: who leads can always hand on the lead and wake its group.
+  Batch* TakeGroup();
+  void Finish(Batch* group);
   // Sets the results.
-  void Commit(const std::vector<Batch*>& group, std::shared_ptr<WriteState> transaction);
+  void Commit(Batch* group, std::shared_ptr<WriteState> transaction);
   static absl::Status Apply(WriteState& transaction, std::span<const uint8_t> payload);
 
   Engine& engine_;
   Mutex mutex_;
-  // The front one leads.
-  std::deque<Batch*> waiting_ ABSL_GUARDED_BY(mutex_);
+  // The first one leads.
+  Batch* first_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  Batch* last_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 }  // namespace espalier::txn

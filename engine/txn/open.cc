@@ -228,8 +228,8 @@ absl::Status Engine::Load() {
   }
   // The checkpoint after a recovery may have begun.
   gate_.Enter();
+  absl::Cleanup leave = [this] { gate_.Leave(); };
   NoteSpaceStats();
-  gate_.Leave();
   return absl::OkStatus();
 }
 
