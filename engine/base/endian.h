@@ -34,6 +34,10 @@ static_assert(std::endian::native == std::endian::little, "the file format is ma
   return __builtin_bswap32(LoadLE32(from));
 }
 
+[[gnu::always_inline]] inline uint64_t LoadBE64(const void* from) {
+  return __builtin_bswap64(LoadLE64(from));
+}
+
 [[gnu::always_inline]] inline void StoreLE16(void* to, uint16_t value) {
   std::memcpy(to, &value, sizeof(value));
 }

@@ -27,11 +27,12 @@
 //       29      3  zeros
 //       32         payload, padded to a multiple of 8
 //
-// A record follows the one before at once or, where a flush lies between them, at the next multiple
-// of 4096: what a flush has made durable is never written again. A generation's record in the next
-// block comes before whatever else continues the chain. Records that were here in an
-// earlier round of the ring, or were never acknowledged, do not continue the chain; and as every
-// recovery begins a new generation, neither does what was left behind the end that it found.
+// A record follows the one before at once or, where a flush lies between them or the writer prefers
+// it, at the next multiple of 4096: what a flush has made durable is never written again. A
+// generation's record in the next block comes before whatever else continues the chain. Records
+// that were here in an earlier round of the ring, or were never acknowledged, do not continue the
+// chain; and as every recovery begins a new generation, neither does what was left behind the end
+// that it found.
 #ifndef ESPALIER_ENGINE_LOG_FORMAT_H_
 #define ESPALIER_ENGINE_LOG_FORMAT_H_
 

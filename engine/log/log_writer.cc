@@ -1,6 +1,7 @@
 #include "engine/log/log_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <chrono>
 #include <cstring>
@@ -27,6 +28,8 @@ constexpr uint64_t kAheadBytes = 16 * kBlockBytes;
 // Pages are made ready for stores in such steps: whole ones are overwritten with zeros, or the
 // first store to each would wait for the device to read it.
 constexpr uint64_t kWindowBytes = uint64_t{256} << 10;
+// A record as large as this is not worth it: one call writes it into the page cache.
+constexpr uint64_t kWrittenAtOnceBytes = uint64_t{32} << 10;
 
 }  // namespace
 
@@ -127,18 +130,18 @@ absl::Status LogWriter::ForEachPart(uint64_t position, uint64_t length, Function
   return absl::OkStatus();
 }
 
-// In the first round of the ring the file grows with it.
-absl::Status LogWriter::Grow(uint64_t end) {
+// In the first round of the ring the file grows with it. What comes before `from` is about to be
+// written.
+absl::Status LogWriter::Grow(uint64_t end, uint64_t from) {
   const uint64_t needed = std::min(end, ring_bytes_);
   if (needed <= written_bytes_) return absl::OkStatus();
+  from = std::min(std::max(from, written_bytes_), needed);
   uint64_t grown = std::min(RoundUp(needed, kGrowthBytes), ring_bytes_);
-  const auto grow = [&](uint64_t from) {
-    return file_.WriteZeros(kBlockBytes + from, grown - from);
-  };
-  absl::Status status = grow(written_bytes_);
+  const auto grow = [&] { return file_.WriteZeros(kBlockBytes + from, grown - from); };
+  absl::Status status = grow();
   if (absl::IsResourceExhausted(status) && grown > needed) {
     grown = needed;
-    status = grow(written_bytes_);
+    status = grow();
   }
   ESPALIER_RETURN_IF_ERROR(status);
   written_bytes_ = grown;
@@ -147,7 +150,7 @@ absl::Status LogWriter::Grow(uint64_t end) {
 }
 
 absl::Status LogWriter::PrepareDirect(uint64_t end) {
-  ESPALIER_RETURN_IF_ERROR(Grow(end));
+  ESPALIER_RETURN_IF_ERROR(Grow(end, 0));
   if (growth_is_flushed_) return absl::OkStatus();
   // Or each write would have a part of the growth to make durable. What another flush of the file
   // would have reported may be reported to this one (INV-9).
@@ -163,7 +166,7 @@ absl::Status LogWriter::PrepareMapped(uint64_t end) {
     // What is still needed lies a whole round behind.
     const uint64_t limit = needed_from_ / kBlockBytes * kBlockBytes + ring_bytes_;
     const uint64_t window_end = std::min(begin + kWindowBytes, limit);
-    ESPALIER_RETURN_IF_ERROR(Grow(window_end));
+    ESPALIER_RETURN_IF_ERROR(Grow(window_end, 0));
     ESPALIER_RETURN_IF_ERROR(
         ForEachPart(begin, window_end - begin, [&](uint64_t offset, uint64_t length, uint64_t) {
           ESPALIER_RETURN_IF_ERROR(file_.WriteZeros(offset, length));
@@ -176,11 +179,29 @@ absl::Status LogWriter::PrepareMapped(uint64_t end) {
   return absl::OkStatus();
 }
 
-void LogWriter::Store(uint64_t position, std::span<const uint8_t> bytes) {
-  ForEachPart(position, bytes.size(), [&](uint64_t offset, uint64_t length, uint64_t done) {
+absl::Status LogWriter::Store(uint64_t position, std::span<const uint8_t> bytes) {
+  ESPALIER_RETURN_IF_ERROR(PrepareMapped(position + bytes.size()));
+  return ForEachPart(position, bytes.size(), [&](uint64_t offset, uint64_t length, uint64_t done) {
     std::memcpy(mapping_->write_base() + offset, bytes.data() + done, length);
     return absl::OkStatus();
-  }).IgnoreError();
+  });
+}
+
+absl::Status LogWriter::WriteAtOnce(uint64_t position, std::span<const uint8_t> bytes) {
+  const auto write = [&](uint64_t begin, std::span<const uint8_t> blocks) {
+    return ForEachPart(begin, blocks.size(), [&](uint64_t offset, uint64_t length, uint64_t done) {
+      return file_.WriteAt(offset, blocks.subspan(done, length));
+    });
+  };
+  // Whole blocks only: one that is overwritten in part would be read first.
+  std::array<uint8_t, kBlockBytes> last_block{};
+  const auto last = bytes.last(bytes.size() % kBlockBytes);
+  std::copy(last.begin(), last.end(), last_block.begin());
+  const auto whole = bytes.first(bytes.size() - last.size());
+  ESPALIER_RETURN_IF_ERROR(write(position, whole));
+  if (!last.empty()) ESPALIER_RETURN_IF_ERROR(write(position + whole.size(), last_block));
+  prepared_ = RoundUp(position + bytes.size(), kBlockBytes);
+  return absl::OkStatus();
 }
 
 absl::Status LogWriter::WriteBlocks(uint64_t position, std::span<const uint8_t> blocks) {
@@ -191,6 +212,7 @@ absl::Status LogWriter::WriteBlocks(uint64_t position, std::span<const uint8_t> 
 
 absl::Status LogWriter::SyncMapped(uint64_t begin, uint64_t end) {
   return ForEachPart(begin, end - begin, [&](uint64_t offset, uint64_t length, uint64_t) {
+    if (length >= kWindowBytes) mapping_->DropTranslations(offset, length);
     return mapping_->Sync(offset, length);
   });
 }
@@ -206,9 +228,11 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   const bool collecting = blocks_begin_ != blocks_end_;
   const bool mapped_waits = mapped_begin_ != mapped_end_;
   const bool direct = collecting || (flush_follows && !mapped_waits && direct_.has_value());
+  const bool at_once = !direct && record.size() >= kWrittenAtOnceBytes;
   LogPlace place = tail_;
-  // A direct write is of whole blocks, and not into one that has something in the page cache.
-  if (begin_block_ || at_block || (direct && !collecting)) {
+  // What is written is whole blocks, and a direct write is not into one that has something in the
+  // page cache.
+  if (begin_block_ || at_block || at_once || (direct && !collecting)) {
     place.position = LogPosition(RoundUp(place.position.value, kBlockBytes));
   }
   const uint64_t begin = place.position.value;
@@ -218,10 +242,9 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   if (RoundUp(end, kBlockBytes) > limit) {
     return absl::ResourceExhaustedError(absl::StrCat(path(), ": the log is full"));
   }
-  const uint64_t ahead = kind == RecordKind::kTransaction ? kAheadBytes : 0;
-  ESPALIER_RETURN_IF_ERROR(direct ? PrepareDirect(RoundUp(end, kBlockBytes) + ahead)
-                                  : Grow(RoundUp(end, kBlockBytes) + ahead));
-  if (!direct) ESPALIER_RETURN_IF_ERROR(PrepareMapped(end));
+  const uint64_t blocks_end = RoundUp(end, kBlockBytes);
+  const uint64_t grown = blocks_end + (kind == RecordKind::kTransaction ? kAheadBytes : 0);
+  ESPALIER_RETURN_IF_ERROR(direct ? PrepareDirect(grown) : Grow(grown, at_once ? blocks_end : 0));
 
   RecordHeader header{};
   header.sequence = place.sequence;
@@ -245,7 +268,7 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
     blocks_end_ = end;
     prepared_ = RoundUp(end, kBlockBytes);
   } else {
-    Store(begin, record);
+    ESPALIER_RETURN_IF_ERROR(at_once ? WriteAtOnce(begin, record) : Store(begin, record));
     if (!mapped_waits) mapped_begin_ = begin;
     mapped_end_ = end;
   }

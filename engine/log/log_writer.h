@@ -7,7 +7,8 @@
 //
 // There are two ways into the file. What is wanted durable at once is collected in memory and goes
 // past the page cache with one write that returns when the device has it. What need not be durable
-// yet is stored into a mapping of the log: no system call, and yet it outlives the process. If the
+// yet is stored into a mapping of the log: no system call, and yet it outlives the process (large
+// records are written: one call costs less than to prepare their pages for stores). If the
 // former comes while some of the latter is not flushed, it takes the mapping too, and the flush is
 // an msync of the range.
 #ifndef ESPALIER_ENGINE_LOG_LOG_WRITER_H_
@@ -126,10 +127,14 @@ class LogWriter {
   absl::StatusOr<Appended> AppendLocked(RecordKind kind, Version version, std::span<uint8_t> record,
                                         bool flush_follows, bool at_block)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Grow(uint64_t end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Grow(uint64_t end, uint64_t from) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PrepareMapped(uint64_t end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PrepareDirect(uint64_t end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Store(uint64_t position, std::span<const uint8_t> bytes);
+  // Two ways into the page cache.
+  absl::Status Store(uint64_t position, std::span<const uint8_t> bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status WriteAtOnce(uint64_t position, std::span<const uint8_t> bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status WriteBlocks(uint64_t position, std::span<const uint8_t> blocks);
   absl::Status SyncMapped(uint64_t begin, uint64_t end);
   // Calls function(offset in the file, length, bytes of the range before this part) for the one or

@@ -20,6 +20,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <span>
@@ -67,6 +68,7 @@ class RedoBuffer {
 
   void Clear();
   bool empty() const { return size_ == sizeof(RecordHeader); }
+  size_t capacity() const { return capacity_; }
   size_t payload_bytes() const { return size_ - sizeof(RecordHeader); }
   // Room for the header and the payload. Until the next call.
   std::span<uint8_t> record() { return {Grow(0) - size_, size_}; }
@@ -76,7 +78,11 @@ class RedoBuffer {
   uint8_t* Grow(size_t bytes);
   uint8_t* Begin(uint64_t keyspace, RedoKind kind, size_t argument_bytes);
 
-  std::unique_ptr<uint8_t[]> bytes_;
+  struct FreeMemory {
+    void operator()(uint8_t* memory) const { std::free(memory); }
+  };
+
+  std::unique_ptr<uint8_t[], FreeMemory> bytes_;
   size_t capacity_ = 0;
   size_t size_ = sizeof(RecordHeader);
   uint64_t keyspace_ = 0;
@@ -85,7 +91,9 @@ class RedoBuffer {
 // Reads operations one by one. Any bytes are safe.
 class RedoReader {
  public:
-  explicit RedoReader(std::span<const uint8_t> payload) : rest_(payload) {}
+  // `keyspace`: what the operations are about where they do not say.
+  explicit RedoReader(std::span<const uint8_t> payload, uint64_t keyspace = 0)
+      : rest_(payload), keyspace_(keyspace) {}
 
   struct Operation {
     RedoKind kind;  // never kInKeyspace
@@ -98,6 +106,8 @@ class RedoReader {
   // Nothing at the end, and at what is no operation; malformed() then tells which.
   std::optional<Operation> Next();
   bool malformed() const { return malformed_; }
+  // Where Next() goes on.
+  const uint8_t* position() const { return rest_.data(); }
 
  private:
   std::optional<uint64_t> Varint();
@@ -106,7 +116,7 @@ class RedoReader {
   std::optional<Operation> ReadArguments(RedoKind kind);
 
   std::span<const uint8_t> rest_;
-  uint64_t keyspace_ = 0;
+  uint64_t keyspace_;
   bool malformed_ = false;
 };
 

@@ -157,7 +157,7 @@ absl::Status Mapping::Sync(size_t offset, size_t length) {
   return absl::OkStatus();
 }
 
-void Mapping::Advise(size_t offset, size_t length, int advice) const {
+void Mapping::Advise(const uint8_t* base, size_t offset, size_t length, int advice) const {
   const HostPages pages = PagesCovering(offset, length);
   const SystemCall call = {.kind = SystemCallKind::kAdvise,
                            .path = path_,
@@ -165,12 +165,17 @@ void Mapping::Advise(size_t offset, size_t length, int advice) const {
                            .length = pages.length};
   // Advice only: a refusal changes no outcome.
   static_cast<void>(Observed(call, [&] {
-    return madvise(const_cast<uint8_t*>(read_base_) + pages.begin, pages.length, advice);
+    return madvise(const_cast<uint8_t*>(base) + pages.begin, pages.length, advice);
   }));
 }
 
+void Mapping::DropTranslations(size_t offset, size_t length) {
+  // Of a private mapping it would drop what was stored.
+  if (shared_ && write_base_ != nullptr) Advise(write_base_, offset, length, MADV_DONTNEED);
+}
+
 void Mapping::Prefetch(size_t offset, size_t length) const {
-  Advise(offset, length, MADV_WILLNEED);
+  Advise(read_base_, offset, length, MADV_WILLNEED);
 }
 
 void Mapping::Separate(size_t offset, size_t length) const {
@@ -179,7 +184,7 @@ void Mapping::Separate(size_t offset, size_t length) const {
   const volatile uint8_t* const begin = read_base_ + pages.begin;
   static_cast<void>(begin[0]);
   static_cast<void>(begin[pages.length - HostPageBytes()]);
-  Advise(offset, length, MADV_COLD);
+  Advise(read_base_, offset, length, MADV_COLD);
 }
 
 absl::Status Mapping::Populate(const uint8_t* base, size_t offset, size_t length, int advice,

@@ -82,6 +82,12 @@ class Mapping {
   // kFailedPrecondition but for kReadWrite.
   absl::Status Sync(size_t offset, size_t length);
 
+  // Takes the range out of the writable view's page tables, at once: the pages stay in the page
+  // cache, and the next access maps them again, some at a time. A flush makes each page clean that
+  // is mapped and dirty, and interrupts every processor that runs this process to tell it so: page
+  // by page, which costs more than all the rest. Nothing where it is refused, or with kPrivate.
+  void DropTranslations(size_t offset, size_t length);
+
   // Starts to read the range in, without waiting. Advice: refusal costs only time.
   void Prefetch(size_t offset, size_t length) const;
 
@@ -108,7 +114,7 @@ class Mapping {
   absl::StatusOr<uint8_t*> MapView(const File& file, int protection, int flags);
   absl::Status Populate(const uint8_t* base, size_t offset, size_t length, int advice,
                         std::string_view operation) const;
-  void Advise(size_t offset, size_t length, int advice) const;
+  void Advise(const uint8_t* base, size_t offset, size_t length, int advice) const;
 
   // Constant after Map, but for the name.
   std::string path_;

@@ -193,6 +193,21 @@ TEST_F(MappingTest, AdviceChangesNoByte) {
   EXPECT_FALSE(mapping->faulted());
 }
 
+TEST_F(MappingTest, DroppedTranslationsLoseNoStore) {
+  const File file = MakeFile(4);
+  for (const Access access : {Access::kReadWrite, Access::kPrivate}) {
+    const std::unique_ptr<Mapping> mapping = MapOrDie(file, access);
+    mapping->write_base()[kPage] = 99;
+    mapping->DropTranslations(0, 4 * kPage);
+    for (size_t page = 0; page < 4; ++page) {
+      EXPECT_EQ(mapping->read_base()[page * kPage], page == 1 ? 99 : page + 1);
+    }
+    const bool shared = access == Access::kReadWrite;
+    EXPECT_EQ(mapping->Sync(0, 4 * kPage).ok(), shared);
+  }
+  EXPECT_EQ(ByteInFile(file, kPage), 99);
+}
+
 // Sees the calls that the crash laboratory needs to see, with what they carry.
 class Recorder : public SystemCallObserver {
  public:

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -20,6 +21,36 @@ namespace {
 
 // Free space inside of the file is given back from this many bytes in a row on.
 constexpr uint64_t kPunchBytes = uint64_t{1} << 20;
+
+// Where one page of so many is about to be flushed, the others are mapped again for less.
+constexpr uint64_t kWindowPages = 512;
+constexpr uint64_t kDensePages = kWindowPages / 16;
+
+// `pages` in their order.
+void DropDenseTranslations(const std::vector<PageNumber>& pages, uint32_t page_shift,
+                           os::Mapping& mapping) {
+  uint64_t dense_begin = 0;  // in windows; a run of dense ones that goes on to dense_end
+  uint64_t dense_end = 0;
+  const auto drop = [&] {
+    const uint64_t window_bytes = kWindowPages << page_shift;
+    const uint64_t offset = dense_begin * window_bytes;
+    if (dense_begin < dense_end)
+      mapping.DropTranslations(offset, dense_end * window_bytes - offset);
+  };
+  for (auto page = pages.begin(); page != pages.end();) {
+    const uint64_t window = page->value / kWindowPages;
+    const auto next = std::lower_bound(page, pages.end(), PageNumber((window + 1) * kWindowPages));
+    if (static_cast<uint64_t>(next - page) >= kDensePages) {
+      if (dense_end != window) {
+        drop();
+        dense_begin = window;
+      }
+      dense_end = window + 1;
+    }
+    page = next;
+  }
+  drop();
+}
 
 }  // namespace
 
@@ -189,6 +220,7 @@ absl::Status Engine::WriteFrozen(const FrozenVersion& frozen) {
   for (const PageNumber number : frozen.unsealed) {
     page::SealPage(source.write_page(number), page_bytes(), number);
   }
+  DropDenseTranslations(frozen.unsealed, page_shift_, source.mapping());
   // Pages that a fault replaced by zeros were sealed with them: the flush reports the fault.
   ESPALIER_RETURN_IF_ERROR(source.mapping().Sync(0, frozen.file_pages << page_shift_));
   if (frozen.log != nullptr) ESPALIER_RETURN_IF_ERROR(frozen.log->Flush(frozen.log_end));

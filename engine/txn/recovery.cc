@@ -16,13 +16,14 @@
 #include "engine/log/redo.h"
 #include "engine/page/large_ref.h"
 #include "engine/txn/engine.h"
+#include "engine/txn/replay_batch.h"
 #include "engine/txn/write_state.h"
 
 namespace espalier::txn {
 namespace {
 
-// Replayed in one transaction, so that its pages are changed in place, but not without end.
-constexpr uint64_t kOperationsPerTransaction = uint64_t{1} << 20;
+// Of the log, sorted at once.
+constexpr uint64_t kBatchBytes = uint64_t{128} << 20;
 constexpr uint64_t kOperationsPerProgress = uint64_t{1} << 14;
 
 struct OpenedLog {
@@ -153,42 +154,62 @@ absl::Status Engine::Replay(const os::File& log_file, uint64_t ring_bytes,
                             const log::LogPlace& start, LogPosition end) {
   const uint64_t total = end.value - start.position.value;
   log::LogReader reader(&log_file, ring_bytes, start);
+  ReplayBatch batch(std::min(total, kBatchBytes));
   std::shared_ptr<WriteState> transaction;
-  uint64_t operations = 0;
+  const auto replay = [&](const log::RedoReader::Operation& operation) {
+    if (transaction == nullptr) {
+      gate_.Enter();
+      transaction = MakeWriteState(Durability::kCheckpoint);
+    }
+    const absl::Status status = transaction->Replay(operation);
+    if (status.ok() || absl::IsResourceExhausted(status)) return status;
+    return absl::DataLossError(absl::StrCat(log_path_, ": what comes before ",
+                                            reader.place().position.value,
+                                            " cannot be replayed: ", status.message()));
+  };
+  uint64_t replayed_bytes = 0;
+  const auto replay_batch = [&] {
+    const uint64_t batch_bytes =
+        reader.place().position.value - start.position.value - replayed_bytes;
+    uint64_t operations = 0;
+    const absl::Status status = batch.Apply([&](const log::RedoReader::Operation& operation) {
+      if (++operations % kOperationsPerProgress == 0 && options_.recovery_progress &&
+          !options_.recovery_progress(replayed_bytes + batch_bytes * operations / batch.size(),
+                                      total)) {
+        return absl::CancelledError("the recovery was cancelled");
+      }
+      return replay(operation);
+    });
+    replayed_bytes += batch_bytes;
+    return status;
+  };
   while (reader.place().position < end) {
     ESPALIER_ASSIGN_OR_RETURN(const std::optional<log::LogReader::Record> record, reader.Next());
     if (!record.has_value()) {
       return absl::DataLossError(absl::StrCat(log_path_, ": changed while it was read"));
     }
     if (record->kind != log::RecordKind::kTransaction) continue;
-    log::RedoReader redo(record->payload);
-    while (const std::optional<log::RedoReader::Operation> operation = redo.Next()) {
-      if (transaction == nullptr) {
-        gate_.Enter();
-        transaction = MakeWriteState(Durability::kCheckpoint);
+    if (!batch.HasRoom(record->payload.size())) {
+      ESPALIER_RETURN_IF_ERROR(replay_batch());
+      batch.Clear();
+    }
+    log::RedoReader redo(batch.Hold(record->payload));
+    for (const uint8_t* begin = redo.position();
+         const std::optional<log::RedoReader::Operation> operation = redo.Next();
+         begin = redo.position()) {
+      if (ReplayBatch::IsOfOneKey(operation->kind)) {
+        batch.Add(begin, *operation);
+        continue;
       }
-      if (absl::Status status = transaction->Replay(*operation); !status.ok()) {
-        if (absl::IsResourceExhausted(status)) return status;
-        return absl::DataLossError(absl::StrCat(log_path_, ": the record at ",
-                                                record->position.value,
-                                                " cannot be replayed: ", status.message()));
-      }
-      if (++operations % kOperationsPerProgress == 0 && options_.recovery_progress &&
-          !options_.recovery_progress(reader.place().position.value - start.position.value,
-                                      total)) {
-        return absl::CancelledError("the recovery was cancelled");
-      }
+      ESPALIER_RETURN_IF_ERROR(replay_batch());
+      ESPALIER_RETURN_IF_ERROR(replay(*operation));
     }
     if (redo.malformed()) {
       return absl::DataLossError(
           absl::StrCat(log_path_, ": the record at ", record->position.value, " is malformed"));
     }
-    if (operations >= kOperationsPerTransaction) {
-      ESPALIER_RETURN_IF_ERROR(transaction->CommitReplay());
-      transaction = nullptr;
-      operations = 0;
-    }
   }
+  ESPALIER_RETURN_IF_ERROR(replay_batch());
   if (transaction != nullptr) ESPALIER_RETURN_IF_ERROR(transaction->CommitReplay());
   if (options_.recovery_progress) options_.recovery_progress(total, total);
   return absl::OkStatus();

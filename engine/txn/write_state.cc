@@ -12,8 +12,8 @@ namespace {
 // A value that lies outside of its leaf goes into the log as well if it is smaller than this: to
 // write it twice costs less than a flush of its own (docs/decisions/0016-large-values-once.md).
 constexpr uint64_t kLoggedByReferenceBytes = uint64_t{64} << 10;
-// A buffer that was used for more is not kept for the next transaction.
-constexpr size_t kKeptRedoBytes = size_t{1} << 20;
+// A larger buffer is not kept for the next transaction.
+constexpr size_t kKeptRedoBytes = size_t{32} << 20;
 
 }  // namespace
 
@@ -63,7 +63,7 @@ void WriteState::Leave() {
 // What the writers of an engine hand on to each other.
 void WriteState::ReturnBorrowed(Engine& engine) {
   engine.outgrown_.clear();
-  if (redo_.payload_bytes() <= kKeptRedoBytes) engine.spare_redo_ = std::move(redo_);
+  if (redo_.capacity() <= kKeptRedoBytes) engine.spare_redo_ = std::move(redo_);
 }
 
 absl::Status WriteState::CheckHealthy() const {
