@@ -138,40 +138,66 @@ class HeldFlush : public Observer {
 
 // INV-5: while a checkpoint is not durable, its predecessor needs all of the log. Writers fill what
 // there is of it and then wait, and a process that ends then has lost nothing.
-TEST(CheckpointCrashTest, TheLogIsRecycledWhenTheSlotIsDurable) {
-  const os::TempDir dir;
-  Options options;
-  options.log_size_bytes = uint64_t{1} << 20;
-  options.durability = Durability::kAsync;
-  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(dir.File("db.esp"), options));
-  const auto put = [&](int number) {
-    EXPECT_THAT(db.Put(db.default_keyspace(), absl::StrCat("key", number), std::string(3000, 'v')),
-                IsOk());
-  };
-  constexpr int kFirst = 100;
-  for (int i = 0; i < kFirst; ++i) put(i);
-
-  HeldFlush flush(dir.File("db.esp"));
-  std::thread checkpoint([&] { EXPECT_THAT(db.Checkpoint(), IsOk()); });
-  flush.AwaitBegin();
-  std::atomic<int> acknowledged{kFirst};
-  std::thread writer([&] {
-    while (acknowledged < 1000) put(acknowledged++);
-  });
-  while (db.GetStats()->log_waits == 0) std::this_thread::yield();
-  const int expected = acknowledged - 1;  // one may be under way
-  for (const char* const suffix : {"", "-wal"}) {
-    std::filesystem::copy_file(dir.File(absl::StrCat("db.esp", suffix)),
-                               dir.File(absl::StrCat("copy.esp", suffix)));
+class HeldCheckpointTest : public ::testing::Test {
+ protected:
+  static Options SmallLog() {
+    Options options;
+    options.log_size_bytes = uint64_t{1} << 20;
+    options.durability = Durability::kAsync;
+    return options;
   }
-  flush.GoOn();
-  checkpoint.join();
-  writer.join();
 
-  auto copy = Database::Open(dir.File("copy.esp"), options);
-  ASSERT_THAT(copy, IsOk());
-  EXPECT_THAT(copy->Count(copy->default_keyspace()),
-              IsOkAndHolds(::testing::Ge(static_cast<uint64_t>(expected))));
+  void Put(Database& db) {
+    const std::string key = absl::StrCat("key", acknowledged_ + 1);
+    EXPECT_THAT(db.Put(db.default_keyspace(), key, std::string(3000, 'v')), IsOk());
+    ++acknowledged_;
+  }
+
+  // Writes until the log is full, takes a copy of the files as a killed process would leave them,
+  // and opens it.
+  void FillTheLog(Database& db, HeldFlush& flush) {
+    flush.AwaitBegin();
+    std::thread writer([&] {
+      for (int i = 0; i < 1000; ++i) Put(db);
+    });
+    while (db.GetStats()->log_waits == 0) std::this_thread::yield();
+    const uint64_t expected = acknowledged_;
+    for (const char* const suffix : {"", "-wal"}) {
+      std::filesystem::copy_file(absl::StrCat(path_, suffix), absl::StrCat(copy_, suffix));
+    }
+    flush.GoOn();
+    writer.join();
+    auto copy = Database::Open(copy_, SmallLog());
+    ASSERT_THAT(copy, IsOk());
+    EXPECT_THAT(copy->Count(copy->default_keyspace()), IsOkAndHolds(::testing::Ge(expected)));
+  }
+
+  const os::TempDir dir_;
+  const std::string path_ = dir_.File("db.esp");
+  const std::string copy_ = dir_.File("copy.esp");
+  std::atomic<uint64_t> acknowledged_{0};
+};
+
+TEST_F(HeldCheckpointTest, KeepsTheLog) {
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_, SmallLog()));
+  for (int i = 0; i < 100; ++i) Put(db);
+  HeldFlush flush(path_);
+  std::thread checkpoint([&] { EXPECT_THAT(db.Checkpoint(), IsOk()); });
+  FillTheLog(db, flush);
+  checkpoint.join();
+}
+
+TEST_F(HeldCheckpointTest, KeepsTheLogOfARecovery) {
+  {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_, SmallLog()));
+    for (int i = 0; i < 100; ++i) Put(db);
+    // The handle goes without its closing checkpoint.
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  HeldFlush flush(path_);
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_, SmallLog()));
+  FillTheLog(db, flush);
 }
 
 // INV-14: a new database has its content, and that on the disk, before it has its name; and its

@@ -107,6 +107,35 @@ TEST_F(CrashImagesTest, OfShortSequences) {
   testing::Account(recoveries_);
 }
 
+// What a process that dies leaves in the page cache comes back for the next one, which makes it
+// durable before it goes on: log, and the large values that it refers to.
+TEST_F(CrashImagesTest, OfAbandonedCommits) {
+  const uint64_t seed = TestSeed(1);
+  const CrashedDatabase start = SmallDatabase();
+  CrashLab lab("abandoned", seed);
+  for (const Operation operation : {Operation::kPut, Operation::kLargeValue, Operation::kGrow,
+                                    Operation::kLoggedByReference, Operation::kFillTheLog}) {
+    for (const Place place : {Place::kMemory, Place::kMemoryMapped}) {
+      CrashWorkload::Setting setting;
+      setting.place = place;
+      setting.budget = {.exhaustive = 32, .sampled = 12};
+      setting.seed = seed;
+      CrashWorkload workload(lab, setting, start);
+      workload.set_crashing(true);
+      for (int round = 0; round < 2; ++round) {
+        workload.Perform(operation, Durability::kAsync);
+        workload.Perform(Operation::kAbandon);
+        workload.Perform(Operation::kPut, Durability::kSync);
+        workload.Perform(operation, Durability::kAsync);
+        workload.Perform(Operation::kAbandon);
+      }
+      Report(absl::StrCat(std::string(NameOf(operation)), " on ", std::string(NameOf(place))),
+             workload);
+    }
+  }
+  Account(lab);
+}
+
 // INV-14: there is no database, or an empty one; and an empty one once Open() has returned.
 TEST_F(CrashImagesTest, OfCreation) {
   const uint64_t seed = TestSeed(1);
