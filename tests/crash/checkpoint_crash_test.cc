@@ -179,9 +179,9 @@ class HeldCheckpointTest : public ::testing::Test {
 };
 
 TEST_F(HeldCheckpointTest, KeepsTheLog) {
+  HeldFlush flush(path_);  // outlives the handle, whose checkpoints go through it
   ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_, SmallLog()));
   for (int i = 0; i < 100; ++i) Put(db);
-  HeldFlush flush(path_);
   std::thread checkpoint([&] { EXPECT_THAT(db.Checkpoint(), IsOk()); });
   FillTheLog(db, flush);
   checkpoint.join();
