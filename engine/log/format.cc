@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/base/checksum.h"
+#include "engine/base/mutant.h"
 
 namespace espalier::log {
 namespace {
@@ -56,6 +57,9 @@ std::optional<Header> Header::Decode(std::span<const uint8_t> bytes) {
 }
 
 uint64_t RecordChecksum(std::span<const uint8_t> record, const LogPlace& place) {
+  if (IsMutant(Mutant::kNoChain)) {
+    return Checksum(record.data() + kChecksumBytes, record.size() - kChecksumBytes, 0);
+  }
   return Checksum(record.data() + kChecksumBytes, record.size() - kChecksumBytes,
                   place.chain_value ^ (place.generation * 0x9e3779b97f4a7c15u));
 }

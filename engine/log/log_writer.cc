@@ -11,6 +11,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/endian.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/os/directory.h"
 
@@ -99,7 +100,9 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Create(const std::string& 
   log->file_.set_path(path);
   log->mapping_->set_path(path);
   if (log->direct_.has_value()) log->direct_->set_path(path);
-  ESPALIER_RETURN_IF_ERROR(os::SyncDirectoryOf(path));
+  if (!IsMutant(Mutant::kSkipLogDirectoryFlush)) {
+    ESPALIER_RETURN_IF_ERROR(os::SyncDirectoryOf(path));
+  }
   return log;
 }
 
@@ -108,7 +111,7 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Continue(os::File file, ui
                                                                LogPosition needed_from,
                                                                Callbacks callbacks) {
   // What was read may have been only cached.
-  ESPALIER_RETURN_IF_ERROR(file.SyncAll());
+  if (!IsMutant(Mutant::kSkipFoundLogFlush)) ESPALIER_RETURN_IF_ERROR(file.SyncAll());
   ESPALIER_ASSIGN_OR_RETURN(const uint64_t file_bytes, file.Size());
   std::unique_ptr<LogWriter> log(
       new LogWriter(std::move(file), ring_bytes, place, needed_from, std::move(callbacks)));
@@ -277,7 +280,7 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   tail_.sequence = header.sequence + 1;
   tail_version_ = version;
   begin_block_ = false;
-  return Appended{place, LogPosition(end), !direct};
+  return Appended{place, LogPosition(end), !direct || IsMutant(Mutant::kAsyncInMemory)};
 }
 
 absl::StatusOr<LogWriter::Appended> LogWriter::Append(RecordKind kind, Version version,
@@ -322,11 +325,13 @@ absl::Status LogWriter::Flush(LogPosition end) {
   const uint64_t blocks_begin = std::exchange(blocks_begin_, blocks_end_);
   const uint64_t blocks_bytes = RoundUp(blocks_end_ - blocks_begin, kBlockBytes);
   std::swap(blocks_, spare_);
-  begin_block_ = true;
+  begin_block_ = !IsMutant(Mutant::kShareFlushedBlock);
+  if (IsMutant(Mutant::kAcknowledgeFollowersEarly)) durable_ = target;
 
   mutex_.Unlock();
   const auto begin = std::chrono::steady_clock::now();
-  absl::Status status = callbacks_.before_flush();
+  absl::Status status =
+      IsMutant(Mutant::kSkipRunFlush) ? absl::OkStatus() : callbacks_.before_flush();
   if (status.ok() && mapped_begin != mapped_end) status = SyncMapped(mapped_begin, mapped_end);
   if (status.ok() && blocks_bytes > 0) {
     status = WriteBlocks(blocks_begin, {spare_.bytes.get(), blocks_bytes});

@@ -14,6 +14,7 @@
 
 #include "engine/base/concat.h"
 #include "engine/base/fork_guard.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/os/error.h"
 #include "engine/os/system_call.h"
@@ -215,6 +216,7 @@ absl::Status File::WriteAt(uint64_t offset, std::span<const uint8_t> data) {
     // The kernel does not return 0 for a write of more than 0 bytes to a regular file; a file
     // system that does must not hang us.
     if (count == 0) return ErrnoStatus(EIO, "write", path_);
+    if (IsMutant(Mutant::kShortWriteIsWhole)) break;
     offset += static_cast<uint64_t>(count);
     data = data.subspan(static_cast<size_t>(count));
   }
@@ -345,6 +347,7 @@ absl::Status File::LockShared() { return Lock(F_RDLCK); }
 absl::Status File::Lock(short type) {
   struct flock lock = {};
   lock.l_type = type;
+  if (IsMutant(Mutant::kNoLock)) return absl::OkStatus();
   lock.l_whence = SEEK_SET;  // with l_start and l_len 0: the whole file, however it grows
   if (RetryOnInterrupt([&] {
         return Observed({.kind = SystemCallKind::kLock, .path = path_, .fd = fd_},
@@ -362,7 +365,7 @@ absl::Status File::Lock(short type) {
 }
 
 void File::CloseInForkChild() {
-  if (fd_ != -1) close(fd_);
+  if (fd_ != -1 && !IsMutant(Mutant::kKeepLockInForkChild)) close(fd_);
   fd_ = -1;
 }
 

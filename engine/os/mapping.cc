@@ -13,6 +13,7 @@
 
 #include "engine/base/concat.h"
 #include "engine/base/fork_guard.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/os/error.h"
 #include "engine/os/system_call.h"
@@ -96,6 +97,7 @@ absl::StatusOr<uint8_t*> Mapping::MapView(const File& file, int protection, int 
   // address. Without it the kernel reads and dirties large folios: one byte stored would write
   // hundreds of KiB to the device.
   for (const int advice : {MADV_RANDOM, MADV_DONTDUMP, MADV_DONTFORK}) {
+    if (advice == MADV_RANDOM && IsMutant(Mutant::kNoRandomAdvice)) continue;
     const SystemCall advise = {
         .kind = SystemCallKind::kAdvise, .path = path_, .length = capacity_bytes_};
     if (Observed(advise, [&] { return madvise(base, capacity_bytes_, advice); }) == -1) {
@@ -144,11 +146,12 @@ absl::Status Mapping::Sync(size_t offset, size_t length) {
                            .length = pages.length,
                            .data = {write_base_ + pages.begin, pages.length}};
   if (Observed(call, [&] { return msync(write_base_ + pages.begin, pages.length, MS_SYNC); }) ==
-      -1) {
+          -1 &&
+      !IsMutant(Mutant::kIgnoreFlushError)) {
     return ErrnoStatus(errno, "flush the map of", path_);
   }
   // A faulted page is no longer the file's: what was stored to it is lost, and msync does not know.
-  if (faulted()) {
+  if (faulted() && !IsMutant(Mutant::kFlushWhatFaulted)) {
     const os::FaultedRange range = FaultedRange();
     return absl::DataLossError(Concat("flush the map of '", path_, "': bytes at ", range.offset,
                                       " to ", range.offset + range.length,

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "engine/base/fork_guard.h"
+#include "engine/base/mutant.h"
 
 namespace espalier::os {
 
@@ -69,6 +70,7 @@ bool MapZeros(uint8_t* begin, size_t length, bool writable) {
 }
 
 void RecordFault(Entry& entry, size_t begin, size_t end) {
+  if (IsMutant(Mutant::kForgetFault)) return;
   size_t seen = entry.fault_begin.load();
   while (begin < seen && !entry.fault_begin.compare_exchange_weak(seen, begin)) {
   }

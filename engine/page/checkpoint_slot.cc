@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/base/checksum.h"
+#include "engine/base/mutant.h"
 
 namespace espalier::page {
 namespace {
@@ -86,8 +87,8 @@ std::optional<CheckpointSlot> CheckpointSlot::Decode(std::span<const uint8_t> by
   Encoded encoded;
   if (bytes.size() < sizeof(encoded)) return std::nullopt;
   std::memcpy(&encoded, bytes.data(), sizeof(encoded));
-  if (encoded.checksum != ChecksumOf(encoded, slot_index) || encoded.magic != kMagic ||
-      encoded.uuid != uuid) {
+  if ((encoded.checksum != ChecksumOf(encoded, slot_index) && !IsMutant(Mutant::kNoSlotChecksum)) ||
+      encoded.magic != kMagic || encoded.uuid != uuid) {
     return std::nullopt;
   }
   CheckpointSlot slot;

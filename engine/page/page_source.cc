@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/checksum.h"
+#include "engine/base/mutant.h"
 #include "engine/page/checksum.h"
 #include "engine/page/validate.h"
 
@@ -43,7 +44,10 @@ PageSource::PageSource(std::unique_ptr<os::Mapping> mapping, uint32_t page_bytes
 
 bool PageSource::VerifyPage(PageNumber number) const {
   const uint8_t* const page = read_page(number);
-  if (verify_checksums_ && !ChecksumMatches(page, page_bytes_, number)) return false;
+  if (verify_checksums_ && !IsMutant(Mutant::kNoPageChecksum) &&
+      !ChecksumMatches(page, page_bytes_, number)) {
+    return false;
+  }
   if (FindStructuralFault(page, page_bytes_) != nullptr) return false;
   if (faulted()) return false;
   verified_.Set(number.value);
@@ -130,7 +134,8 @@ absl::StatusOr<std::string_view> PageReader::ReadLarge(const LargeRef& ref, uint
     }
     const uint64_t expected =
         ref.ChunkCount() == 1 ? ref.checksum : LoadLE64(run + ref.ChecksumsOffset() + 8 * chunk);
-    if (source_->verify_checksums() && LargeChunkChecksum(ref, run, chunk) != expected) {
+    if (source_->verify_checksums() && !IsMutant(Mutant::kNoValueChecksum) &&
+        LargeChunkChecksum(ref, run, chunk) != expected) {
       return source_->DataLoss(
           absl::StrCat("page ", page, ": checksum mismatch in chunk ", chunk, " of a large value"));
     }

@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "absl/cleanup/cleanup.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 
 namespace espalier::space {
@@ -411,7 +412,8 @@ uint64_t PageAllocator::PagesWithoutFreeTail() {
     if (end % 64 == 0 && end - reserved_pages_ >= 64 &&
         free_.words()[end / 64 - 1] == ~uint64_t{0}) {
       end -= 64;
-    } else if (free_.Test(end - 1)) {
+    } else if (free_.Test(end - 1) ||
+               (IsMutant(Mutant::kTruncateWaitingPages) && !reachable_.Test(end - 1))) {
       --end;
     } else {
       break;

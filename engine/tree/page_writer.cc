@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 
 namespace espalier::tree {
@@ -43,7 +44,7 @@ absl::StatusOr<WritablePage> PageWriter::NewNode(uint32_t level) {
 
 absl::StatusOr<WritablePage> PageWriter::MakeWritable(ChildRef ref, const uint8_t* page) {
   const Header& header = page::HeaderOf(page);
-  if (header.birth == version().value) {
+  if (header.birth == version().value || IsMutant(Mutant::kChangeInPlace)) {
     return WritablePage{source().write_page(ref.number()), ref};
   }
   ESPALIER_ASSIGN_OR_RETURN(const PageNumber number, allocator_->AllocatePage(reserve_));
@@ -119,7 +120,8 @@ absl::Status PageWriter::CheckRun(const page::LargeRef& ref) const {
 absl::Status PageWriter::FreeRun(const page::LargeRef& ref) {
   ESPALIER_RETURN_IF_ERROR(CheckRun(ref));
   const bool own = ref.birth == version();
-  const bool logged = ref.birth > logged_after_ && (!own || own_runs_are_logged_);
+  const bool logged = ref.birth > logged_after_ && (!own || own_runs_are_logged_) &&
+                      !IsMutant(Mutant::kReuseLoggedRun);
   allocator_->FreeRun(
       ref.first_page, ref.RunPages(page_bytes()), ref.birth,
       logged ? space::PageAllocator::LoggedRun::kYes : space::PageAllocator::LoggedRun::kNo);

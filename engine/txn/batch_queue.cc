@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/log/redo.h"
 #include "engine/txn/write_state.h"
@@ -89,6 +90,7 @@ void BatchQueue::Commit(Batch* group, std::shared_ptr<WriteState> transaction) {
   };
   absl::StatusOr<Version> version = Version(0);
   while (!for_each_good(apply)) {
+    if (IsMutant(Mutant::kKeepFailedMember)) continue;
     transaction->End();
     if (for_each_good([](const Batch&) { return false; })) return;  // none is left
     absl::StatusOr<std::shared_ptr<WriteState>> another =
@@ -101,7 +103,8 @@ void BatchQueue::Commit(Batch* group, std::shared_ptr<WriteState> transaction) {
   }
   if (version.ok()) version = transaction->Commit();
   for_each_good([&](Batch& member) {
-    member.status = version.status();
+    member.status =
+        IsMutant(Mutant::kTellLeaderOnly) && !member.leads ? absl::OkStatus() : version.status();
     member.version = version.value_or(Version(0));
     return true;
   });

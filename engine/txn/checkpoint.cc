@@ -11,6 +11,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/os/directory.h"
 #include "engine/page/checksum.h"
@@ -153,6 +154,7 @@ absl::StatusOr<Engine::FrozenVersion> Engine::MarkLog(Version version) {
   if (log_ == nullptr) return frozen;
   const absl::StatusOr<log::LogWriter::Appended> mark = log_->AppendCheckpoint(version);
   if (!mark.ok()) return log_->status().ok() ? mark.status() : Poison(mark.status());
+  if (IsMutant(Mutant::kRecycleEarly)) log_->Recycle(mark->before.position);
   frozen.log = log_;
   frozen.log_begin = mark->before;
   frozen.log_end = mark->end;
@@ -218,12 +220,20 @@ absl::Status Engine::Finish(const FrozenVersion& frozen) {
 absl::Status Engine::WriteFrozen(const FrozenVersion& frozen) {
   page::PageSource& source = *frozen.source;
   for (const PageNumber number : frozen.unsealed) {
+    if (IsMutant(Mutant::kSkipSealing)) break;
     page::SealPage(source.write_page(number), page_bytes(), number);
   }
   DropDenseTranslations(frozen.unsealed, page_shift_, source.mapping());
+  if (IsMutant(Mutant::kSlotBeforeData)) {
+    ESPALIER_RETURN_IF_ERROR(WriteSlot(frozen.slot, source));
+  }
   // Pages that a fault replaced by zeros were sealed with them: the flush reports the fault.
-  ESPALIER_RETURN_IF_ERROR(source.mapping().Sync(0, frozen.file_pages << page_shift_));
-  if (frozen.log != nullptr) ESPALIER_RETURN_IF_ERROR(frozen.log->Flush(frozen.log_end));
+  if (!IsMutant(Mutant::kSkipDataFlush)) {
+    ESPALIER_RETURN_IF_ERROR(source.mapping().Sync(0, frozen.file_pages << page_shift_));
+  }
+  if (frozen.log != nullptr && !IsMutant(Mutant::kSlotBeforeLog)) {
+    ESPALIER_RETURN_IF_ERROR(frozen.log->Flush(frozen.log_end));
+  }
   return WriteSlot(frozen.slot, source);
 }
 
@@ -236,6 +246,7 @@ absl::Status Engine::WriteSlot(const page::CheckpointSlot& slot, page::PageSourc
   }
   const uint64_t offset = page::kSlotOffsets[index];
   ESPALIER_RETURN_IF_ERROR(file_.WriteAt(offset, slot.Encode(superblock_.uuid, index)));
+  if (IsMutant(Mutant::kSkipSlotFlush)) return absl::OkStatus();
   return source.mapping().Sync(offset, page::CheckpointSlot::kEncodedBytes);
 }
 
@@ -257,7 +268,7 @@ absl::Status Engine::PrepareForWriting(bool logged) {
     if (prepared_for_writing_ && (!started.ok() || HasUnloggedChanges())) return absl::OkStatus();
   }
   absl::Status status;
-  if (!prepared_for_writing_) {
+  if (!prepared_for_writing_ && !IsMutant(Mutant::kSkipFoundSlotFlush)) {
     uint32_t index;
     {
       MutexLock lock(&state_mutex_);
@@ -267,7 +278,7 @@ absl::Status Engine::PrepareForWriting(bool logged) {
         source_->mapping().Sync(page::kSlotOffsets[index], page::CheckpointSlot::kEncodedBytes);
   }
   ++slot.sequence;
-  slot.clean = false;
+  slot.clean = slot.clean && IsMutant(Mutant::kKeepCleanMark);
   if (status.ok()) status = WriteSlot(slot, *source_);
   if (!status.ok()) return Poison(status);
   MutexLock lock(&state_mutex_);
@@ -339,6 +350,7 @@ absl::Status Engine::GiveSpaceBack(bool all_of_the_tail) {
     const absl::StatusOr<bool> punched =
         file_.PunchHole(run.first << page_shift_, run.count << page_shift_);
     if (!punched.ok() || !*punched) break;
+    if (IsMutant(Mutant::kForgetHoles)) continue;
     allocator_->BlocksWereReleased(run);
   }
   return absl::OkStatus();
@@ -352,6 +364,7 @@ absl::Status Engine::Close() {
   if (HasTransactions()) return absl::FailedPreconditionError("transactions are still open");
   absl::Status status = PoisonStatus();
   if (status.ok() && prepared_for_writing_) {
+    if (IsMutant(Mutant::kRemoveLogEarly)) RemoveLog();
     status = CheckpointOnce(Closing::kYes);
     // A full disk, for one: nothing was lost yet.
     if (!status.ok() && PoisonStatus().ok()) return status;

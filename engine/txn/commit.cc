@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/txn/write_state.h"
 
@@ -135,7 +136,8 @@ absl::StatusOr<Version> WriteState::Commit() {
     engine_->PrepareApply();
     if (durability_ == Durability::kCheckpoint) {
       status = CommitUnlogged(std::move(state));
-    } else if (!logging_ || engine_->HasUnloggedChanges() ||
+    } else if (!logging_ ||
+               (engine_->HasUnloggedChanges() && !IsMutant(Mutant::kLogUponUnlogged)) ||
                (durability_ == Durability::kSync &&
                 logged_runs_.size() > Engine::kMaxRunsPerFlush)) {
       status = CommitByCheckpoint(std::move(state), LogAfterwards::kKept);
@@ -164,8 +166,9 @@ absl::Status WriteState::CommitToLog(std::unique_ptr<VersionState> made) {
   Engine& engine = *engine_;
   const bool sync = durability_ == Durability::kSync;
   engine.NoteLoggedRuns(logged_runs_);
-  const absl::StatusOr<log::LogWriter::Appended> appended = engine.log_->Append(
-      log::RecordKind::kTransaction, version_, redo_.record(), /*flush_follows=*/sync);
+  const absl::StatusOr<log::LogWriter::Appended> appended =
+      engine.log_->Append(log::RecordKind::kTransaction, version_, redo_.record(),
+                          /*flush_follows=*/sync || IsMutant(Mutant::kAsyncInMemory));
   // The disk is full, or the ring is, because many came at once; not so if it was a flush that
   // found the disk full (INV-9).
   if (absl::IsResourceExhausted(appended.status()) && engine.log_->status().ok()) {
@@ -180,10 +183,10 @@ absl::Status WriteState::CommitToLog(std::unique_ptr<VersionState> made) {
   bool wait = sync || !appended->outlives_process;
   {
     MutexLock lock(&engine.publication_mutex_);
-    wait = wait || !engine.unpublished_.empty();
+    wait = wait || (!engine.unpublished_.empty() && !IsMutant(Mutant::kAsyncOvertakesSync));
     if (wait) engine.unpublished_.push_back(&state);
   }
-  if (!wait) engine.Publish(state);
+  if (!wait || IsMutant(Mutant::kVisibleBeforeDurable)) engine.Publish(state);
   engine.ReclaimPages();
   if (wait) return AwaitFlush(appended->end);
   Leave();
@@ -210,7 +213,9 @@ absl::Status WriteState::AwaitFlush(LogPosition log_end) {
   const std::shared_ptr<log::LogWriter> log = engine.log_;
   ReturnBorrowed(engine);
   engine.gate_.Leave();
-  const absl::Status status = engine.FlushLog(*log, log_end);
+  const absl::Status status = IsMutant(Mutant::kAcknowledgeWithoutFlush)
+                                  ? absl::OkStatus()
+                                  : engine.FlushLog(*log, log_end);
   engine.EndTransaction(slot);
   return status;
 }
@@ -234,6 +239,7 @@ absl::Status WriteState::CommitByCheckpoint(std::unique_ptr<VersionState> made,
   const VersionState& state = engine.Apply(std::move(made));
   engine.FreezeApplied(/*unchanged=*/false, Engine::Closing::kNo, frozen);
   std::move(release).Cancel();
+  if (IsMutant(Mutant::kPublishBeforeSlot)) engine.Publish(state);
   const absl::Status status = engine.Finish(frozen);
   if (status.ok()) {
     if (log_afterwards == LogAfterwards::kRemoved) engine.RemoveLog();

@@ -8,6 +8,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/txn/batch_queue.h"
 #include "engine/txn/transaction_state.h"
@@ -185,6 +186,7 @@ void Engine::ReclaimPages() {
 void Engine::DecideAboutFreedPages() {
   const Version published_version = published().version;
   readers_.ScanInto(scan_);
+  if (IsMutant(Mutant::kReusePinnedPages)) scan_.versions.clear();
   if (scan_.undecided) return;  // a reader is just choosing its version: next time
   std::erase_if(versions_, [&](const std::unique_ptr<VersionState>& state) {
     return state->version < published_version &&
@@ -204,9 +206,11 @@ void Engine::DecideAboutFreedPages() {
   {
     MutexLock lock(&state_mutex_);
     durable = slot_.version;
-    if (checkpoint_in_progress_.has_value()) protect(*checkpoint_in_progress_);
+    if (checkpoint_in_progress_.has_value() && !IsMutant(Mutant::kReuseFrozenPages)) {
+      protect(*checkpoint_in_progress_);
+    }
   }
-  protect(durable);
+  if (!IsMutant(Mutant::kReuseDurablePages)) protect(durable);
   allocator_->Reclaim(versions, durable);
 }
 
@@ -250,6 +254,7 @@ absl::Status Engine::WaitDurable(Version version) {
         absl::StrCat(path(), ": version ", version.value, " was not committed yet"));
   }
   if (log_path_.empty() || version <= DurableSlot().version) return absl::OkStatus();
+  if (IsMutant(Mutant::kDoNotWaitDurable)) return absl::OkStatus();
   ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   const std::shared_ptr<log::LogWriter> log = SharedLog();
   if (log == nullptr || log->version() < version) return Checkpoint();
@@ -257,6 +262,7 @@ absl::Status Engine::WaitDurable(Version version) {
 }
 
 absl::Status Engine::Poison(const absl::Status& status) {
+  if (IsMutant(Mutant::kNoPoison)) return status;
   MutexLock lock(&state_mutex_);
   if (poison_.ok()) {
     poison_ = absl::Status(
@@ -347,7 +353,9 @@ absl::Status Engine::Grow(uint64_t page_count) {
     return absl::OkStatus();
   }
   ESPALIER_RETURN_IF_ERROR(
-      file_.Allocate(old_pages << page_shift_, (page_count - old_pages) << page_shift_));
+      IsMutant(Mutant::kGrowSparse)
+          ? file_.Truncate(page_count << page_shift_)
+          : file_.Allocate(old_pages << page_shift_, (page_count - old_pages) << page_shift_));
   if (page_count > source_->capacity_pages()) {
     const size_t wanted =
         std::max<size_t>(2 * source_->mapping().capacity_bytes(), page_count << (page_shift_ + 1));

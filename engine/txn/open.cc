@@ -6,6 +6,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/base/uuid.h"
 #include "engine/os/directory.h"
@@ -40,7 +41,7 @@ absl::Status Engine::WriteFreshDatabase(os::File& file, const EngineOptions& opt
     slot.next_keyspace_id = 1;
     ESPALIER_RETURN_IF_ERROR(file.WriteAt(page::kSlotOffsets[i], slot.Encode(superblock.uuid, i)));
   }
-  return file.SyncAll();
+  return IsMutant(Mutant::kNameBeforeContent) ? absl::OkStatus() : file.SyncAll();
 }
 
 // INV-14: nothing appears under the name before it is whole and durable.
@@ -54,10 +55,14 @@ absl::StatusOr<Engine::OpenedFile> Engine::CreateFile(const std::string& path,
   ESPALIER_ASSIGN_OR_RETURN(os::OpenFileRegistration registration,
                             os::OpenFileRegistration::Register(file.Identity(), path));
   ESPALIER_RETURN_IF_ERROR(file.LockExclusive());
-  ESPALIER_RETURN_IF_ERROR(os::RenameNoReplace(temporary, path));
+  ESPALIER_RETURN_IF_ERROR(IsMutant(Mutant::kCreateOverExisting)
+                               ? os::RenameReplacing(temporary, path)
+                               : os::RenameNoReplace(temporary, path));
   std::move(remove).Cancel();
   file.set_path(path);
-  ESPALIER_RETURN_IF_ERROR(os::SyncDirectoryOf(path));
+  if (!IsMutant(Mutant::kSkipDirectoryFlush)) {
+    ESPALIER_RETURN_IF_ERROR(os::SyncDirectoryOf(path));
+  }
   return OpenedFile{std::move(file), std::move(registration)};
 }
 
@@ -101,6 +106,7 @@ absl::StatusOr<Engine*> Engine::Open(const std::string& path, const EngineOption
   }
   absl::Status locked =
       options.read_only ? engine->file_.LockShared() : engine->file_.LockExclusive();
+  if (options.read_only && IsMutant(Mutant::kReaderDoesNotLock)) locked = absl::OkStatus();
   if (absl::IsUnavailable(locked)) {
     return absl::UnavailableError(absl::StrCat(path, ": another process has the database open"));
   }
@@ -140,7 +146,11 @@ absl::StatusOr<page::CheckpointSlot> Engine::ChooseSlot(uint64_t file_bytes) {
     if (read < bytes.size()) continue;
     const std::optional<page::CheckpointSlot> slot =
         page::CheckpointSlot::Decode(bytes, superblock_.uuid, i);
-    if (!slot.has_value() || (newest.has_value() && newest->sequence > slot->sequence)) continue;
+    if (!slot.has_value()) continue;
+    if (newest.has_value() &&
+        (newest->sequence > slot->sequence) != IsMutant(Mutant::kChooseOlderSlot)) {
+      continue;
+    }
     newest = slot;
     newest_index = i;
   }
@@ -149,7 +159,8 @@ absl::StatusOr<page::CheckpointSlot> Engine::ChooseSlot(uint64_t file_bytes) {
         absl::StrCat(path(), ": neither of the two checkpoint slots is valid"));
   }
   const uint64_t first_data_page = page::FirstDataPage(page_bytes());
-  if (newest->page_count < first_data_page || newest->page_count > file_bytes / page_bytes()) {
+  if (newest->page_count < first_data_page ||
+      (newest->page_count > file_bytes / page_bytes() && !IsMutant(Mutant::kTrustPageCount))) {
     return absl::DataLossError(absl::StrCat(path(), ": the newest checkpoint needs ",
                                             newest->page_count, " pages of ", page_bytes(),
                                             " bytes, but the file has ", file_bytes, " bytes"));
@@ -209,7 +220,7 @@ absl::Status Engine::Load() {
       Bitmap reachable,
       space_map_->Load(state.reader(), slot.space_map, slot.space_map_height, slot.page_count));
   if (const uint64_t reserved = page::FirstDataPage(page_bytes());
-      reachable.CountRange(0, reserved) > 0) {
+      reachable.CountRange(0, reserved) > 0 && !IsMutant(Mutant::kTrustSpaceMap)) {
     return source_->DataLoss("the space map names pages of the superblock or the slots");
   }
   allocator_->Load(std::move(reachable), file_pages);

@@ -5,6 +5,8 @@
 #include <memory>
 #include <thread>
 
+#include "engine/base/mutant.h"
+
 namespace espalier::txn {
 namespace {
 
@@ -95,7 +97,7 @@ void ReaderTable::ScanInto(Scan& scan) const {
   ForEachState([&](const ReaderSlot&, uint64_t state) {
     if (state == kFree || state == kReleasing || state == kDelayed) return;
     if (state == kUndecided) {
-      scan.undecided = true;
+      scan.undecided = !IsMutant(Mutant::kForgetUndecidedReader);
     } else {
       scan.versions.emplace_back(state);
     }

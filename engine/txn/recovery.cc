@@ -11,6 +11,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/endian.h"
+#include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/log/log_reader.h"
 #include "engine/log/redo.h"
@@ -52,7 +53,7 @@ absl::StatusOr<OpenedLog> OpenLog(const std::string& path, const Uuid& uuid, os:
 }  // namespace
 
 absl::Status Engine::CheckNothingFollows(const page::CheckpointSlot& slot) const {
-  if (log_path_.empty()) return absl::OkStatus();
+  if (log_path_.empty() || IsMutant(Mutant::kTrustCleanSlot)) return absl::OkStatus();
   const absl::StatusOr<OpenedLog> opened =
       OpenLog(log_path_, superblock_.uuid, os::OpenMode::kReadOnly);
   if (!opened.ok()) return absl::OkStatus();  // no log of ours: so it should be
@@ -78,8 +79,9 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
                                .chain_value = slot.log_chain_value};
   log::LogReader reader(&opened.file, ring_bytes, start);
   ESPALIER_ASSIGN_OR_RETURN(std::optional<log::LogReader::Record> record, reader.Next());
-  if (!record.has_value() || record->kind != log::RecordKind::kCheckpoint ||
-      record->position != start.position || record->version != slot.version) {
+  if ((!record.has_value() || record->kind != log::RecordKind::kCheckpoint ||
+       record->position != start.position || record->version != slot.version) &&
+      !IsMutant(Mutant::kNoConnectCheck)) {
     return absl::DataLossError(absl::StrCat(log_path_, ": does not connect to checkpoint ",
                                             slot.sequence, " of ", path()));
   }
@@ -102,16 +104,20 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   recovered_ring_bytes_ = ring_bytes;
   if (options_.read_only) return Replay(opened.file, ring_bytes, start, end.position);
 
-  ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<log::LogWriter> log,
-                            log::LogWriter::Continue(std::move(opened.file), ring_bytes, end,
-                                                     start.position, LogCallbacks()));
+  ESPALIER_ASSIGN_OR_RETURN(
+      std::shared_ptr<log::LogWriter> log,
+      log::LogWriter::Continue(std::move(opened.file), ring_bytes, end,
+                               IsMutant(Mutant::kRecycleInRecovery) ? end.position : start.position,
+                               LogCallbacks()));
   SetLog(std::move(log));
   // Before a page is handed out, the slot that must not refer to it is surely on the disk.
   ESPALIER_RETURN_IF_ERROR(PrepareForWriting(/*logged=*/true));
   ESPALIER_RETURN_IF_ERROR(Replay(log_->file(), ring_bytes, start, end.position));
   ESPALIER_ASSIGN_OR_RETURN(const log::LogWriter::Appended generation,
                             log_->AppendGeneration(applied().version));
-  ESPALIER_RETURN_IF_ERROR(log_->Flush(generation.end));
+  if (!IsMutant(Mutant::kSkipGenerationFlush)) {
+    ESPALIER_RETURN_IF_ERROR(log_->Flush(generation.end));
+  }
   if (transactions > 0) static_cast<void>(background_.Request());
   return absl::OkStatus();
 }
@@ -123,6 +129,7 @@ bool Engine::IsSoundRun(const page::LargeRef& ref) const {
   for (uint64_t chunk = 0; chunk < ref.ChunkCount(); ++chunk) {
     const uint64_t expected =
         ref.ChunkCount() == 1 ? ref.checksum : LoadLE64(run + ref.ChecksumsOffset() + 8 * chunk);
+    if (IsMutant(Mutant::kReplayUnsoundRun)) continue;
     if (page::LargeChunkChecksum(ref, run, chunk) != expected) return false;
   }
   return true;
@@ -146,7 +153,7 @@ bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload) {
     withheld.push_back(run);
   }
   // Like the log, they may have been only cached.
-  if (!options_.read_only) NoteLoggedRuns(withheld);
+  if (!options_.read_only && !IsMutant(Mutant::kSkipFoundRunFlush)) NoteLoggedRuns(withheld);
   return true;
 }
 

@@ -3,9 +3,11 @@
 #include <atomic>
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/seed_for_testing.h"
 #include "espalier/espalier.h"
@@ -44,8 +46,9 @@ class Bank {
         const std::string account = Account(static_cast<int>(Below(random, kAccounts)));
         const absl::StatusOr<std::string_view> balance = txn->Get(keyspace_, account);
         if (!balance.ok()) return balance.status();
-        const absl::Status put =
-            txn->Put(keyspace_, account, Balance(std::stoll(std::string(*balance)) + change));
+        const absl::StatusOr<int64_t> before = AmountOf(*balance);
+        if (!before.ok()) return before.status();
+        const absl::Status put = txn->Put(keyspace_, account, Balance(*before + change));
         if (!put.ok()) return put;
       }
     }
@@ -65,7 +68,9 @@ class Bank {
     int accounts = 0;
     auto scan = txn.Scan(keyspace, KeyRange::Prefix("account"));
     for (const Entry& entry : scan) {
-      sum += std::stoll(std::string(entry.value));
+      const absl::StatusOr<int64_t> amount = AmountOf(entry.value);
+      if (!amount.ok()) return amount.status().ToString();
+      sum += *amount;
       ++accounts;
     }
     if (!scan.status().ok()) return scan.status().ToString();
@@ -73,7 +78,9 @@ class Bank {
     if (sum != kSum) return absl::StrCat("a sum of ", sum);
     const absl::StatusOr<std::string_view> version = txn.Get(keyspace, "version");
     if (!version.ok()) return version.status().ToString();
-    if (std::stoull(std::string(*version)) > txn.version()) {
+    uint64_t signed_version = 0;
+    if (!absl::SimpleAtoi(std::string(*version), &signed_version)) return "no number as version";
+    if (signed_version > txn.version()) {
       return absl::StrCat("version ", txn.version(), " with the content of ",
                           std::string(*version));
     }
@@ -85,6 +92,12 @@ class Bank {
   // Of a length that makes leaves overflow and underflow now and then.
   static std::string Balance(int64_t amount) {
     return absl::StrCat(amount, std::string(static_cast<size_t>(amount & 63), ' '));
+  }
+  // Not of an account only if the engine gives something else than was written.
+  static absl::StatusOr<int64_t> AmountOf(std::string_view balance) {
+    int64_t amount = 0;
+    if (absl::SimpleAtoi(std::string(balance), &amount)) return amount;
+    return absl::InternalError("a balance that is no number");
   }
   absl::Status Sign(WriteTransaction& txn) {
     const absl::Status put = txn.Put(keyspace_, "version", absl::StrCat(txn.version()));

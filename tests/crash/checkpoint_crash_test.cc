@@ -1,8 +1,12 @@
 // In which order checkpoints and creation write and flush, and how often: what the images of
 // crashes (crash_images_test) do not show.
+#include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_for_testing.h"
@@ -103,6 +107,97 @@ TEST(CheckpointCrashTest, TheFoundSlotIsDurableBeforeTheOtherIsOverwritten) {
   }
   EXPECT_NE(found.find('a'), std::string::npos) << found;
   EXPECT_NE(found.find('b'), std::string::npos) << found;
+}
+
+// Holds a flush of the data up until it may go on.
+class HeldFlush : public Observer {
+ public:
+  explicit HeldFlush(std::string path) : path_(std::move(path)) {}
+
+  int BeforeCall(const os::SystemCall& call) override {
+    if (call.kind == os::SystemCallKind::kSyncMapping && call.path == path_ && call.offset == 0 &&
+        !begun_.exchange(true)) {
+      go_on_.wait(false);
+    }
+    return 0;
+  }
+  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
+  void AwaitBegin() const {
+    while (!begun_) std::this_thread::yield();
+  }
+  void GoOn() {
+    go_on_ = true;
+    go_on_.notify_all();
+  }
+
+ private:
+  const std::string path_;
+  std::atomic<bool> begun_{false};
+  std::atomic<bool> go_on_{false};
+};
+
+// INV-5: while a checkpoint is not durable, its predecessor needs all of the log. Writers fill what
+// there is of it and then wait, and a process that ends then has lost nothing.
+class HeldCheckpointTest : public ::testing::Test {
+ protected:
+  static Options SmallLog() {
+    Options options;
+    options.log_size_bytes = uint64_t{1} << 20;
+    options.durability = Durability::kAsync;
+    return options;
+  }
+
+  void Put(Database& db) {
+    const std::string key = absl::StrCat("key", acknowledged_ + 1);
+    EXPECT_THAT(db.Put(db.default_keyspace(), key, std::string(3000, 'v')), IsOk());
+    ++acknowledged_;
+  }
+
+  // Writes until the log is full, takes a copy of the files as a killed process would leave them,
+  // and opens it.
+  void FillTheLog(Database& db, HeldFlush& flush) {
+    flush.AwaitBegin();
+    std::thread writer([&] {
+      for (int i = 0; i < 1000; ++i) Put(db);
+    });
+    while (db.GetStats()->log_waits == 0) std::this_thread::yield();
+    const uint64_t expected = acknowledged_;
+    for (const char* const suffix : {"", "-wal"}) {
+      std::filesystem::copy_file(absl::StrCat(path_, suffix), absl::StrCat(copy_, suffix));
+    }
+    flush.GoOn();
+    writer.join();
+    auto copy = Database::Open(copy_, SmallLog());
+    ASSERT_THAT(copy, IsOk());
+    EXPECT_THAT(copy->Count(copy->default_keyspace()), IsOkAndHolds(::testing::Ge(expected)));
+  }
+
+  const os::TempDir dir_;
+  const std::string path_ = dir_.File("db.esp");
+  const std::string copy_ = dir_.File("copy.esp");
+  std::atomic<uint64_t> acknowledged_{0};
+};
+
+TEST_F(HeldCheckpointTest, KeepsTheLog) {
+  HeldFlush flush(path_);  // outlives the handle, whose checkpoints go through it
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_, SmallLog()));
+  for (int i = 0; i < 100; ++i) Put(db);
+  std::thread checkpoint([&] { EXPECT_THAT(db.Checkpoint(), IsOk()); });
+  FillTheLog(db, flush);
+  checkpoint.join();
+}
+
+TEST_F(HeldCheckpointTest, KeepsTheLogOfARecovery) {
+  {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_, SmallLog()));
+    for (int i = 0; i < 100; ++i) Put(db);
+    // The handle goes without its closing checkpoint.
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  HeldFlush flush(path_);
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_, SmallLog()));
+  FillTheLog(db, flush);
 }
 
 // INV-14: a new database has its content, and that on the disk, before it has its name; and its

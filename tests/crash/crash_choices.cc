@@ -1,6 +1,7 @@
 #include "tests/crash/crash_choices.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -13,6 +14,10 @@ namespace {
 constexpr uint64_t kSlotSectors[2] = {16384 / kSectorBytes, 32768 / kSectorBytes};
 
 bool IsLog(std::string_view name) { return name.ends_with("-wal"); }
+
+// A sector's state: what the disk has of it is nothing that was ever written.
+constexpr uint32_t kDamaged = std::numeric_limits<uint32_t>::max();
+constexpr uint8_t kDamagedByte = 0xdb;
 
 }  // namespace
 
@@ -119,6 +124,18 @@ CrashChoices::States CrashChoices::Random(std::mt19937_64& random) const {
   return states;
 }
 
+// The power failed while the disk wrote one of the pages (docs/durability.md, "What is assumed
+// about the medium", 3).
+CrashChoices::States CrashChoices::Damaged(std::mt19937_64& random) const {
+  States states = random() % 2 == 0 ? Newest() : Random(random);
+  const bool whole = random() % 2 == 0;
+  for (const size_t variable : pages_[random() % pages_.size()]) {
+    const bool damaged = whole || random() % 2 == 0;
+    if (damaged && variables_[variable].kind == Variable::kSector) states[variable] = kDamaged;
+  }
+  return states;
+}
+
 DirectoryImage CrashChoices::Build(const States& states) const {
   std::map<RecordedDisk::FileId, FileImage> files;
   std::map<RecordedDisk::FileId, uint64_t> sizes;
@@ -135,7 +152,11 @@ DirectoryImage CrashChoices::Build(const States& states) const {
     }
     if (variable.kind == Variable::kSector && states[i] > 0) {
       const auto& versions = disk_.file(variable.file).pending().at(variable.sector);
-      file_of(variable.file).WriteAt(variable.sector * kSectorBytes, versions[states[i] - 1].bytes);
+      Sector damaged;
+      damaged.fill(kDamagedByte);
+      file_of(variable.file)
+          .WriteAt(variable.sector * kSectorBytes,
+                   states[i] == kDamaged ? damaged : versions[states[i] - 1].bytes);
     }
   }
   DirectoryImage image;
@@ -157,8 +178,10 @@ void CrashChoices::ForEachImage(
       function(Build(states));
       size_t i = 0;
       while (i < states.size() && ++states[i] == variables_[i].states) states[i++] = 0;
-      if (i == states.size()) return;
+      if (i == states.size()) break;
     }
+    if (!pages_.empty()) function(Build(Damaged(random)));
+    return;
   }
   function(Build(Newest()));
   function(Build(Oldest()));
@@ -167,7 +190,11 @@ void CrashChoices::ForEachImage(
   // A third of them is random in any case.
   std::shuffle(plans.begin(), plans.end(), random);
   plans.resize(std::min<uint64_t>(plans.size(), rest - rest / 3));
-  while (plans.size() < rest) plans.emplace_back([this](auto& source) { return Random(source); });
+  while (plans.size() < rest) {
+    plans.emplace_back([this, damaged = plans.size() % 4 == 0](auto& source) {
+      return damaged ? Damaged(source) : Random(source);
+    });
+  }
   for (const Plan& plan : plans) function(Build(plan(random)));
 }
 

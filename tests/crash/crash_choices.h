@@ -22,7 +22,7 @@ class CrashChoices {
   // Calls `function` with all images if they are at most `exhaustive`, otherwise with `limit` of
   // them: nothing of what is pending, all of it, each dirty page alone, each left out, the log and
   // the checkpoint slots torn at each sector, and random ones. If those are too many, a random
-  // selection.
+  // selection. And some where sectors that were being written are damaged.
   void ForEachImage(std::mt19937_64& random, uint64_t exhaustive, uint64_t limit,
                     const std::function<void(const DirectoryImage& image)>& function) const;
 
@@ -43,6 +43,7 @@ class CrashChoices {
   // All that belongs to a group is `from`'s in what is otherwise `to`'s.
   static States Mixed(const States& from, const States& to, const std::vector<size_t>& group);
   States Random(std::mt19937_64& random) const;
+  States Damaged(std::mt19937_64& random) const;
   uint64_t Combinations(uint64_t limit) const;
   std::vector<Plan> SystematicPlans() const;
   DirectoryImage Build(const States& states) const;

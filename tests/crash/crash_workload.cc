@@ -12,8 +12,10 @@ namespace {
 
 constexpr size_t kSmallValueBytes = 100;
 constexpr size_t kLargeValueBytes = 20000;
-// More than an eighth of the log.
-constexpr size_t kTooLargeBytes = 150000;
+constexpr size_t kByReferenceBytes = 150000;
+// So many values of this size are more than an eighth of the log.
+constexpr size_t kMediumValueBytes = 30000;
+constexpr int kTooManyValues = 5;
 
 std::string ParentOf(Place place) {
   if (place != Place::kDisk) return "/dev/shm";
@@ -47,6 +49,7 @@ std::string_view NameOf(Operation operation) {
                                                     "compact",
                                                     "reopen",
                                                     "abandon",
+                                                    "logged by reference",
                                                     "too large for the log",
                                                     "fill the log",
                                                     "wait",
@@ -118,6 +121,7 @@ void CrashWorkload::CrashPoint(std::string_view where, const RecordedDisk& disk)
 void CrashWorkload::Perform(Operation operation, Durability durability) {
   if (!problem().empty()) return;
   Expect(NameOf(operation), Do(operation, durability));
+  Expect(NameOf(operation), CheckReader());
   recorder_.Crash(absl::StrCat("after ", std::string(NameOf(operation))));
 }
 
@@ -155,11 +159,13 @@ absl::Status CrashWorkload::Do(Operation operation, Durability durability) {
       return Open();
     case Operation::kAbandon:
       return Abandon();
+    case Operation::kLoggedByReference:
+      return PutOne(durability, SomeKey(), kByReferenceBytes);
     case Operation::kTooLargeForTheLog:
-      return PutOne(durability, SomeKey(), kTooLargeBytes);
+      return PutTooMuch(durability);
     case Operation::kFillTheLog:
       for (int i = 0; i < 9; ++i) {
-        ESPALIER_RETURN_IF_ERROR(PutOne(durability, absl::StrCat("fill", i), 30000));
+        ESPALIER_RETURN_IF_ERROR(PutOne(durability, absl::StrCat("fill", i), kMediumValueBytes));
       }
       return absl::OkStatus();
     case Operation::kWaitDurable:
@@ -241,6 +247,18 @@ absl::Status CrashWorkload::PutOne(Durability durability, const std::string& key
   });
 }
 
+absl::Status CrashWorkload::PutTooMuch(Durability durability) {
+  return Commit(durability, [&](WriteTransaction& txn, Contents& after) -> absl::Status {
+    for (int i = 0; i < kTooManyValues; ++i) {
+      const std::string key = absl::StrCat("fill", i);
+      const std::string value = RandomValue(kMediumValueBytes);
+      after[""][key] = value;
+      ESPALIER_RETURN_IF_ERROR(txn.Put(db_->default_keyspace(), key, value));
+    }
+    return absl::OkStatus();
+  });
+}
+
 absl::Status CrashWorkload::DeleteOne(Durability durability) {
   const std::string key = SomeKey();
   return Commit(durability, [&](WriteTransaction& txn, Contents& after) {
@@ -313,7 +331,16 @@ absl::Status CrashWorkload::RollBack() {
 absl::Status CrashWorkload::HoldReader() {
   ESPALIER_ASSIGN_OR_RETURN(ReadTransaction reader, db_->BeginRead());
   reader_.emplace(std::move(reader));
+  ESPALIER_ASSIGN_OR_RETURN(held_, ReadDigest(*reader_));
   return absl::OkStatus();
+}
+
+// It sees its version, whatever has happened since.
+absl::Status CrashWorkload::CheckReader() {
+  if (!reader_.has_value()) return absl::OkStatus();
+  ESPALIER_ASSIGN_OR_RETURN(const Digest found, ReadDigest(*reader_));
+  return found == held_ ? absl::OkStatus()
+                        : absl::InternalError("the reader sees other contents than before");
 }
 
 std::string CrashWorkload::NewKey() { return absl::StrCat("key", random_() % 100000); }

@@ -34,15 +34,16 @@ enum class Operation {
   kReopen,   // closed in order
   kAbandon,  // the process dies
   // Not part of the short sequences:
-  kTooLargeForTheLog,
-  kFillTheLog,  // a quarter of it
+  kLoggedByReference,  // a value that the log only refers to
+  kTooLargeForTheLog,  // values that it would have, were they not too many
+  kFillTheLog,         // a quarter of it
   kWaitDurable,
   kRollBack,
   kHoldReader,  // of the version of now, instead of the one that was held
   kEndReader,
 };
 constexpr int kShortOperations = 12;
-constexpr int kOperations = 18;
+constexpr int kOperations = 19;
 std::string_view NameOf(Operation operation);
 
 // Where the database is and how its log is written.
@@ -97,6 +98,7 @@ class CrashWorkload {
   absl::Status CheckpointEverything();
 
   absl::Status PutOne(Durability durability, const std::string& key, size_t value_bytes);
+  absl::Status PutTooMuch(Durability durability);
   absl::Status DeleteOne(Durability durability);
   absl::Status CreateKeyspace(Durability durability);
   absl::Status DropKeyspace(Durability durability);
@@ -105,6 +107,7 @@ class CrashWorkload {
   absl::Status WaitDurable();
   absl::Status RollBack();
   absl::Status HoldReader();
+  absl::Status CheckReader();
 
   std::string NewKey();
   std::string SomeKey();
@@ -121,6 +124,7 @@ class CrashWorkload {
   CrashRecorder recorder_;
   std::optional<Database> db_;
   std::optional<ReadTransaction> reader_;
+  Digest held_;  // what the reader sees
 };
 
 }  // namespace espalier::testing

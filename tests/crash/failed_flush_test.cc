@@ -1,9 +1,13 @@
 // A flush that fails (INV-9): from then on it is unknown what the disk holds. The handle keeps that
 // first error and makes no further change, reading goes on, and reopening recovers.
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <vector>
 
 #include "engine/base/status_for_testing.h"
 #include "engine/os/failing_calls_for_testing.h"
@@ -33,6 +37,21 @@ class FailingSlotWrite : public os::SystemCallObserver {
     const bool is_slot =
         call.kind == SystemCallKind::kWrite && (call.offset == 16384 || call.offset == 32768);
     return is_slot ? EIO : 0;
+  }
+  void AfterCall(const SystemCall& /*call*/, int /*result_errno*/) override {}
+};
+
+// No flush of the log succeeds.
+class FailingLog : public os::SystemCallObserver {
+ public:
+  FailingLog() { os::SetSystemCallObserverForTesting(this); }
+  ~FailingLog() override { os::SetSystemCallObserverForTesting(nullptr); }
+  FailingLog(const FailingLog&) = delete;
+  FailingLog& operator=(const FailingLog&) = delete;
+
+  int BeforeCall(const SystemCall& call) override {
+    const bool flush = call.durable || call.kind == SystemCallKind::kSyncMapping;
+    return flush && call.path.ends_with("-wal") ? EIO : 0;
   }
   void AfterCall(const SystemCall& /*call*/, int /*result_errno*/) override {}
 };
@@ -171,6 +190,57 @@ TEST_F(FailedFlushTest, OfTheLogThatGrows) {
     ExpectReads(again, "visible", "2");
     ExpectSound(again);
   }
+}
+
+// A transaction that is too large for the log commits by checkpoint, and is visible only then.
+TEST_F(FailedFlushTest, OfACommitByCheckpoint) {
+  {
+    Options options;
+    options.log_size_bytes = uint64_t{1} << 20;
+    Database db = Database::Open(path_, options).value();
+    Fill(db);
+    ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db.BeginWrite());
+    for (int i = 0; i < 5; ++i) {
+      ASSERT_THAT(
+          txn.Put(db.default_keyspace(), "large" + std::to_string(i), std::string(30000, 'l')),
+          IsOk());
+    }
+    absl::Status committed;
+    {
+      const FailingCalls calls(SystemCallKind::kSyncMapping, EIO, 0, 1);
+      committed = txn.Commit().status();
+      EXPECT_EQ(calls.calls(), 1);
+    }
+    ExpectPoisoned(db, committed);
+    ExpectReads(db, "visible", "2");
+    EXPECT_THAT(db.Get(db.default_keyspace(), "large0"), StatusIs(absl::StatusCode::kNotFound));
+  }
+  ExpectAllThatWasAcknowledged();
+}
+
+// All whose batches were committed together are told.
+TEST_F(FailedFlushTest, OfAGroup) {
+  constexpr int kThreads = 8;
+  Database db = Open();
+  Fill(db);
+  const FailingLog failing;
+  std::atomic<int> begun{0};
+  std::vector<std::thread> threads;
+  {
+    const WriteTransaction in_their_way = db.BeginWrite().value();
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&, i] {
+        ++begun;
+        EXPECT_THAT(db.Put(db.default_keyspace(), "late" + std::to_string(i), "3"),
+                    StatusIs(kDeviceError));
+      });
+    }
+    while (begun < kThreads) std::this_thread::yield();
+    // That they are one group is likely by now, and nothing here depends on it.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  for (std::thread& thread : threads) thread.join();
+  ExpectReads(db, "visible", "2");
 }
 
 // At the end nobody comes back to it, but it must not be called well.

@@ -33,6 +33,10 @@ Options CrashTestOptions() {
 
 absl::StatusOr<Digest> ReadDigest(Database& db) {
   ESPALIER_ASSIGN_OR_RETURN(const ReadTransaction txn, db.BeginRead());
+  return ReadDigest(txn);
+}
+
+absl::StatusOr<Digest> ReadDigest(const ReadTransaction& txn) {
   ESPALIER_ASSIGN_OR_RETURN(const std::vector<KeyspaceInfo> keyspaces, txn.ListKeyspaces());
   Digest digest;
   for (const KeyspaceInfo& info : keyspaces) {

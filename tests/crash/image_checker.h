@@ -19,6 +19,7 @@ Options CrashTestOptions();
 
 // The contents of the newest version, or what is wrong.
 absl::StatusOr<Digest> ReadDigest(Database& db);
+absl::StatusOr<Digest> ReadDigest(const ReadTransaction& txn);
 
 // One thread at a time.
 class ImageChecker {

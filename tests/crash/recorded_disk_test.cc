@@ -39,8 +39,17 @@ class RecordedDiskTest : public ::testing::Test {
     file().SeeBytes(sector * kSectorBytes, SectorsOf(letters), disk_.Now());
   }
 
-  // All images, a letter for each whole sector.
+  // All images without damaged sectors, a letter for each whole sector.
   std::set<std::string> Images() const {
+    std::set<std::string> images = AllImages();
+    std::erase_if(
+        images, [](const std::string& letters) { return letters.find(kDamaged) != letters.npos; });
+    return images;
+  }
+
+  static constexpr char kDamaged = '\xdb';
+
+  std::set<std::string> AllImages() const {
     std::set<std::string> images;
     std::mt19937_64 random;
     CrashChoices(disk_).ForEachImage(random, 1000, 1000, [&](const DirectoryImage& image) {
@@ -67,6 +76,11 @@ TEST_F(RecordedDiskTest, ASectorHasAnyOfItsVersions) {
   EXPECT_THAT(Images(), UnorderedElementsAre("ab", "cb", "db"));
   Write(1, "e");
   EXPECT_THAT(Images(), UnorderedElementsAre("ab", "cb", "db", "ae", "ce", "de"));
+}
+
+TEST_F(RecordedDiskTest, OnlyASectorThatIsBeingWrittenIsDamaged) {
+  Write(0, "c");
+  EXPECT_THAT(AllImages(), UnorderedElementsAre("ab", "cb", "\xdb\x62"));
 }
 
 TEST_F(RecordedDiskTest, AFlushCoversItsRangeAndWhatWasThereWhenItBegan) {

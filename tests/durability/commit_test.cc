@@ -27,25 +27,32 @@ class FlushCounter : public os::SystemCallObserver {
   FlushCounter& operator=(const FlushCounter&) = delete;
 
   int flushes() const { return flushes_; }
+  int finished() const { return finished_; }
   uint64_t largest() const { return largest_; }
 
   int BeforeCall(const os::SystemCall& call) override {
-    using Kind = os::SystemCallKind;
-    const bool flush = call.kind == Kind::kSyncMapping || call.kind == Kind::kSyncData ||
-                       call.kind == Kind::kSyncAll || call.durable;
-    if (!flush) return 0;
+    if (!IsFlush(call)) return 0;
     ++flushes_;
     if (call.length > largest_) largest_ = call.length;
     if (delay_.count() > 0) std::this_thread::sleep_for(delay_);
     return 0;
   }
-  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
+  void AfterCall(const os::SystemCall& call, int /*result_errno*/) override {
+    if (IsFlush(call)) ++finished_;
+  }
 
   // Each flush takes so long, as on a slow disk.
   std::chrono::milliseconds delay_{0};
 
  private:
+  static bool IsFlush(const os::SystemCall& call) {
+    using Kind = os::SystemCallKind;
+    return call.kind == Kind::kSyncMapping || call.kind == Kind::kSyncData ||
+           call.kind == Kind::kSyncAll || call.durable;
+  }
+
   std::atomic<int> flushes_{0};
+  std::atomic<int> finished_{0};
   std::atomic<uint64_t> largest_{0};
 };
 
@@ -156,6 +163,25 @@ TEST_F(CommitTest, DurableBeforeVisible) {
   EXPECT_THAT(db.Get(db.default_keyspace(), "key"), StatusIs(absl::StatusCode::kNotFound));
   writer.join();
   EXPECT_THAT(db.Get(db.default_keyspace(), "key"), IsOkAndHolds(std::string("value")));
+}
+
+// A kAsync commit that comes while a kSync one is being flushed waits for that flush: it is built
+// on what is not durable yet, and versions become visible in their order.
+TEST_F(CommitTest, AsyncDoesNotOvertakeSync) {
+  Database db = Open();
+  Begin(db);
+  FlushCounter counter;
+  counter.delay_ = std::chrono::milliseconds(200);
+  std::thread writer([&] { ASSERT_THAT(db.Put(db.default_keyspace(), "sync", "1"), IsOk()); });
+  while (counter.flushes() == 0) std::this_thread::yield();
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn,
+                                db.BeginWrite({.durability = Durability::kAsync}));
+  ASSERT_THAT(txn.Put(db.default_keyspace(), "async", "2"), IsOk());
+  ASSERT_THAT(txn.Commit(), IsOk());
+  EXPECT_GE(counter.finished(), 1);
+  EXPECT_THAT(db.Get(db.default_keyspace(), "sync"), IsOkAndHolds(std::string("1")));
+  EXPECT_THAT(db.Get(db.default_keyspace(), "async"), IsOkAndHolds(std::string("2")));
+  writer.join();
 }
 
 // A value of its own pages is written once: to its pages, which are flushed before the record.

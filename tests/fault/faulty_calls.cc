@@ -45,7 +45,8 @@ uint64_t FaultyCalls::LimitLength(const SystemCall& call) {
   if (!concerned) return call.length;
   // Past the page cache the kernel moves whole blocks only.
   const uint64_t unit = call.durable ? 4096 : 1;
-  return std::min(call.length, std::max(unit, call.length / 2 / unit * unit));
+  // A quarter: the second half of a checkpoint slot is zeros, so that half of one is all of it.
+  return std::min(call.length, std::max(unit, call.length / 4 / unit * unit));
 }
 
 // What is not yet the database or its log fails for itself alone; and so does the first record of a

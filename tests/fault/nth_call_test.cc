@@ -149,8 +149,8 @@ INSTANTIATE_TEST_SUITE_P(
         Kind{SystemCallKind::kSyncMapping, "kSyncMapping", false}),
     [](const ::testing::TestParamInfo<Kind>& kind) { return std::string(kind.param.name); });
 
-// Half the bytes, and then the rest.
-TEST_F(NthCallTest, WritesAndReadsHalf) {
+// Some of the bytes, and then the rest.
+TEST_F(NthCallTest, WritesAndReadsInPart) {
   for (const SystemCallKind kind : {SystemCallKind::kWrite, SystemCallKind::kRead}) {
     for (const bool for_ever : {false, true}) {
       TryEachCall({.kind = kind, .for_ever = for_ever, .effect = Effect::kShort},
@@ -160,7 +160,7 @@ TEST_F(NthCallTest, WritesAndReadsHalf) {
 }
 
 // As a disk does that becomes full.
-TEST_F(NthCallTest, WritesHalfAndThenFails) {
+TEST_F(NthCallTest, WritesInPartAndThenFails) {
   for (const int error : {EIO, ENOSPC}) {
     TryEachCall({.kind = SystemCallKind::kWrite, .effect = Effect::kShortThenError, .error = error},
                 /*must_get_through=*/false);

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -164,6 +165,45 @@ TEST(DiskFullTest, FileSizeLimit) {
             "");
 }
 
+// Another program takes the last free byte.
+void TakeTheRest(const SmallFileSystem& mounted) {
+  std::FILE* const filler = std::fopen(mounted.File("filler").c_str(), "w");
+  ASSERT_NE(filler, nullptr);
+  const std::string block(4096, 'f');
+  while (std::fwrite(block.data(), 1, block.size(), filler) == block.size() &&
+         std::fflush(filler) == 0) {
+  }
+  std::fclose(filler);
+}
+
+// INV-6: what a checkpoint gave back to the file system from the middle of the file is allocated
+// again before it is stored to.
+TEST(DiskFullTest, HolesAreTakenByAnother) {
+  const auto mounted = SmallFileSystem::Mount(FileSystem::kTmpfs, size_t{16} << 20);
+  if (mounted == nullptr) GTEST_SKIP() << "cannot mount one";
+  const std::string path = mounted->File("db.esp");
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path));
+  const Keyspace keyspace = db.default_keyspace();
+  Model model;
+  for (int i = 0; i < 8; ++i) {
+    model[Key(i)] = std::string(500000, static_cast<char>('a' + i));
+    ASSERT_THAT(db.Put(keyspace, Key(i), model[Key(i)]), IsOk());
+  }
+  ASSERT_THAT(db.Checkpoint(), IsOk());
+  const uint64_t available = std::filesystem::space(mounted->File("")).available;
+  while (model.size() > 1) {
+    ASSERT_THAT(db.Delete(keyspace, model.begin()->first), IsOkAndHolds(true));
+    model.erase(model.begin());
+  }
+  ASSERT_THAT(db.Checkpoint(), IsOk());
+  ASSERT_GT(std::filesystem::space(mounted->File("")).available, available + 1000000);
+  TakeTheRest(*mounted);
+  EXPECT_THAT(db.Put(keyspace, "key", std::string(500000, 'x')),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  ExpectContent(db, model);
+  ExpectSound(db);
+}
+
 // What was committed before the disk was full survives a close that finds no room.
 TEST(DiskFullTest, CloseOnAFullDisk) {
   const auto mounted = SmallFileSystem::Mount(FileSystem::kTmpfs, size_t{2} << 20);
@@ -173,14 +213,7 @@ TEST(DiskFullTest, CloseOnAFullDisk) {
   {
     ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path));
     FillUp(db, model, 500, 0);
-    // Another program takes the last free byte, just to be sure.
-    std::FILE* const filler = std::fopen(mounted->File("filler").c_str(), "w");
-    ASSERT_NE(filler, nullptr);
-    const std::string block(4096, 'f');
-    while (std::fwrite(block.data(), 1, block.size(), filler) == block.size() &&
-           std::fflush(filler) == 0) {
-    }
-    std::fclose(filler);
+    TakeTheRest(*mounted);  // just to be sure
     EXPECT_THAT(db.Close(), IsOk());
   }
   ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path));

@@ -9,10 +9,12 @@
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_for_testing.h"
+#include "engine/os/fault_injection.h"
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
@@ -135,6 +137,37 @@ TEST_F(OpeningTest, FileOfAnotherProgram) {
     }
     EXPECT_EQ(ReadFile(Path()), bytes);
   }
+}
+
+// Somebody makes a file of that name just before the new database gets it (INV-14).
+class Forestaller : public os::SystemCallObserver {
+ public:
+  explicit Forestaller(std::string path) : path_(std::move(path)) {
+    os::SetSystemCallObserverForTesting(this);
+  }
+  ~Forestaller() override { os::SetSystemCallObserverForTesting(nullptr); }
+  Forestaller(const Forestaller&) = delete;
+  Forestaller& operator=(const Forestaller&) = delete;
+
+  int BeforeCall(const os::SystemCall& call) override {
+    if (call.kind == os::SystemCallKind::kRename && call.second_path == path_) {
+      WriteFile(path_, Bytes{'x'});
+    }
+    return 0;
+  }
+  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
+
+ private:
+  const std::string path_;
+};
+
+TEST_F(OpeningTest, CreatedMeanwhileByAnother) {
+  {
+    const Forestaller forestaller(Path());
+    EXPECT_THAT(Database::Open(Path()), StatusIs(absl::StatusCode::kInvalidArgument));
+  }
+  EXPECT_EQ(ReadFile(Path()), Bytes{'x'});
+  EXPECT_THAT(NamesIn(dir_.path()), ::testing::ElementsAre("db.esp"));
 }
 
 TEST_F(OpeningTest, TruncatedAtAnySector) {

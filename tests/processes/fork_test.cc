@@ -1,6 +1,10 @@
 // What becomes of handles in a fork child: every call gives kFailedPrecondition, and whatever the
 // child does with them, its end included, leaves the parent's database alone (DESIGN.md, section
 // 8).
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <array>
 #include <chrono>
 #include <functional>
@@ -228,6 +232,34 @@ TEST_P(ForkTest, ChildOpensAnew) {
             "");
   db_.Open();
   EXPECT_THAT(db_->Get(db_.keyspace(), "key"), IsOkAndHolds(std::string("child's")));
+}
+
+// A child that lives on after its parent was killed does not hold the lock, though it inherited the
+// descriptor: the next process opens the database.
+TEST(ForkedLockTest, DiesWithTheParent) {
+  TestDatabase db;
+  db.Close();
+  std::array<int, 2> ends{};
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  char byte = 'x';
+  const pid_t parent = fork();
+  ASSERT_GE(parent, 0);
+  if (parent == 0) {
+    close(ends[0]);
+    const absl::StatusOr<Database> opened = Database::Open(db.path());
+    const pid_t child = fork();
+    if (!opened.ok() || child != 0) _exit(opened.ok() && child > 0 ? 0 : 1);
+    const bool told = write(ends[1], &byte, 1) == 1;
+    _exit(told && read(ends[1], &byte, 1) == 0 ? 0 : 1);  // when the test has closed its end
+  }
+  close(ends[1]);
+  int status = -1;
+  EXPECT_EQ(waitpid(parent, &status, 0), parent);
+  EXPECT_EQ(status, 0);
+  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  EXPECT_THAT(Database::Open(db.path()), IsOk());
+  close(ends[0]);
+  db.Open();
 }
 
 std::string EndingName(const ::testing::TestParamInfo<Ending>& info) {

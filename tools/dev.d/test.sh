@@ -57,3 +57,13 @@ verb_tsan() {
   fi
   sanitizer_tests tsan "${options[@]}" "$@"
 }
+
+# docs/testing.md, "Mutants".
+verb_mutants() {
+  need_packages "${packages_test[@]}"
+  local targets bin
+  mapfile -t targets < <(python3 tests/mutants/run_mutants.py --targets)
+  run_bazel build --config=mutants "${targets[@]}"
+  bin=$(run_bazel info --ui_event_filters=-info --config=mutants bazel-bin)
+  python3 tests/mutants/run_mutants.py --bazel-bin "$bin" "$@"
+}
