@@ -53,7 +53,8 @@ std::string RunInChild(const std::function<std::string()>& function, bool as_nob
 
 }  // namespace
 
-PublicDir::PublicDir(unsigned mode) : path_("/tmp/espalier-XXXXXX") {
+PublicDir::PublicDir(const std::string& parent, unsigned mode)
+    : path_(parent + "/espalier-XXXXXX") {
   if (mkdtemp(path_.data()) == nullptr || chmod(path_.c_str(), mode) != 0) {
     perror(path_.c_str());
     abort();
@@ -76,7 +77,9 @@ std::unique_ptr<SmallFileSystem> SmallFileSystem::Mount(FileSystem kind, size_t 
       return nullptr;
     }
   } else {
-    const std::string image = mounted->dir_.File("image");
+    // In memory, where flushes cost nothing. It goes with the mount.
+    const PublicDir in_memory("/dev/shm", 0700);
+    const std::string image = in_memory.File("image");
     const std::string command = "truncate -s " + std::to_string(bytes) + " " + image +
                                 " && mkfs.ext4 -q -F -m 0 -O ^has_journal " + image +
                                 " && mount -o loop " + image + " " + mount_point;
