@@ -1,6 +1,7 @@
 #include "tests/hostile/scratch_dir.h"
 
 #include <grp.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -51,6 +52,14 @@ std::string RunInChild(const std::function<std::string()>& function, bool as_nob
   return result;
 }
 
+// What this thread and its children mount, nobody else sees, and the kernel takes it away with
+// them, should the test be killed.
+bool MountForItselfAlone() {
+  static const bool alone =
+      unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  return alone;
+}
+
 }  // namespace
 
 PublicDir::PublicDir(const std::string& parent, unsigned mode)
@@ -67,6 +76,10 @@ PublicDir::~PublicDir() {
 }
 
 std::unique_ptr<SmallFileSystem> SmallFileSystem::Mount(FileSystem kind, size_t bytes) {
+  if (!MountForItselfAlone()) {
+    std::printf("no mounts of our own: %s\n", strerror(errno));
+    return nullptr;
+  }
   std::unique_ptr<SmallFileSystem> mounted(new SmallFileSystem);
   const std::string mount_point = mounted->dir_.File("mnt");
   std::filesystem::create_directory(mount_point);
