@@ -79,7 +79,13 @@ class Verifier {
       slot_index_ = engine_.slot_index_;
     }
     log_ = engine_.log_;
-    if (log_ != nullptr) log_end_ = log_->end();
+    if (log_ != nullptr) {
+      log_end_ = log_->end();
+      // The mark of a checkpoint that found the disk full is in memory only.
+      if (engine_.PoisonStatus().ok()) {
+        ESPALIER_RETURN_IF_ERROR(engine_.FlushLog(*log_, log_end_));
+      }
+    }
     seen_ = Bitmap(reachable_.size());
     result_.pages = reachable_.size();
     total_pages_ = reachable_.Count();

@@ -50,6 +50,11 @@ void CrashRecorder::set_crash_one_in(uint64_t one_in) {
   crash_one_in_ = one_in;
 }
 
+void CrashRecorder::set_witness(os::SystemCallObserver* witness) {
+  const std::lock_guard lock(mutex_);
+  witness_ = witness;
+}
+
 bool CrashRecorder::Chosen() { return crash_one_in_ != 0 && random_() % crash_one_in_ == 0; }
 
 CrashRecorder::Counts CrashRecorder::counts() const {
@@ -177,6 +182,7 @@ void CrashRecorder::CrashDuring(const os::SystemCall& call) {
 int CrashRecorder::BeforeCall(const os::SystemCall& call) {
   if (!IsOurs(call.path)) return 0;
   const std::lock_guard lock(mutex_);
+  if (witness_ != nullptr) witness_->BeforeCall(call);
   if (RefusesDirect(call)) return EINVAL;
   switch (call.kind) {
     case SystemCallKind::kWrite:
@@ -202,6 +208,7 @@ int CrashRecorder::BeforeCall(const os::SystemCall& call) {
 void CrashRecorder::AfterCall(const os::SystemCall& call, int result_errno) {
   if (!IsOurs(call.path)) return;
   const std::lock_guard lock(mutex_);
+  if (witness_ != nullptr) witness_->AfterCall(call, result_errno);
   const std::string name = NameOf(call.path);
   if (call.kind == SystemCallKind::kWrite) return WriteReturned(call, result_errno == 0);
   if (result_errno != 0) return;

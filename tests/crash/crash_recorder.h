@@ -66,6 +66,9 @@ class CrashRecorder : public os::SystemCallObserver {
   // At one of so many points where the power could fail, by chance, the crash point is called; at
   // none with 0.
   void set_crash_one_in(uint64_t one_in);
+  // Is told of each call in the directory before the recorder looks at the files, by one thread at
+  // a time. Null: nobody.
+  void set_witness(os::SystemCallObserver* witness);
   // The power could fail now.
   void Crash(std::string_view where);
 
@@ -108,6 +111,7 @@ class CrashRecorder : public os::SystemCallObserver {
   Counts counts_;
   Lie lie_ = Lie::kNone;
   uint64_t crash_one_in_ = 0;
+  os::SystemCallObserver* witness_ = nullptr;
   std::mt19937_64 random_;
 };
 

@@ -84,6 +84,10 @@ CrashWorkload::CrashWorkload(CrashLab& lab, const Setting& setting,
                   CrashPoint(where, disk);
                 }) {
   set_crashing(setting.crash_while_opening);
+  if (setting.witness != nullptr) {
+    setting.witness->Watch(directory_.path());
+    recorder_.set_witness(setting.witness);
+  }
   if (!start.has_value()) history_.Begin({{"", {}}});
   Expect("open", Open());
   if (!start.has_value()) history_.Durable(history_.newest());
@@ -114,6 +118,10 @@ void CrashWorkload::Expect(std::string_view what, const absl::Status& status) {
 
 void CrashWorkload::CrashPoint(std::string_view where, const RecordedDisk& disk) {
   if (!problem().empty()) return;
+  if (setting_.witness != nullptr) {
+    setting_.witness->Look(disk);
+    return Problem(setting_.witness->problem());
+  }
   const std::string found = lab_.Crash(where, disk, history_, setting_.budget);
   if (!found.empty()) Problem(found);
 }

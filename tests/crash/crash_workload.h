@@ -17,6 +17,7 @@
 #include "tests/crash/commit_history.h"
 #include "tests/crash/crash_lab.h"
 #include "tests/crash/crash_recorder.h"
+#include "tests/crash/store_witness.h"
 
 namespace espalier::testing {
 
@@ -62,6 +63,8 @@ class CrashWorkload {
     uint64_t crash_one_in = 1;  // of the points where the power could fail
     bool crash_while_opening = false;
     uint64_t seed = 1;
+    // Looks at the recorder where the power could fail, instead of the lab.
+    StoreWitness* witness = nullptr;
   };
 
   // Opens the database; creates it if there is none.

@@ -1,6 +1,7 @@
 #include "tests/hostile/scratch_dir.h"
 
 #include <grp.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -51,9 +52,18 @@ std::string RunInChild(const std::function<std::string()>& function, bool as_nob
   return result;
 }
 
+// What this thread and its children mount, nobody else sees, and the kernel takes it away with
+// them, should the test be killed.
+bool MountForItselfAlone() {
+  static const bool alone =
+      unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+  return alone;
+}
+
 }  // namespace
 
-PublicDir::PublicDir(unsigned mode) : path_("/tmp/espalier-XXXXXX") {
+PublicDir::PublicDir(const std::string& parent, unsigned mode)
+    : path_(parent + "/espalier-XXXXXX") {
   if (mkdtemp(path_.data()) == nullptr || chmod(path_.c_str(), mode) != 0) {
     perror(path_.c_str());
     abort();
@@ -66,6 +76,10 @@ PublicDir::~PublicDir() {
 }
 
 std::unique_ptr<SmallFileSystem> SmallFileSystem::Mount(FileSystem kind, size_t bytes) {
+  if (!MountForItselfAlone()) {
+    std::printf("no mounts of our own: %s\n", strerror(errno));
+    return nullptr;
+  }
   std::unique_ptr<SmallFileSystem> mounted(new SmallFileSystem);
   const std::string mount_point = mounted->dir_.File("mnt");
   std::filesystem::create_directory(mount_point);
@@ -76,7 +90,9 @@ std::unique_ptr<SmallFileSystem> SmallFileSystem::Mount(FileSystem kind, size_t 
       return nullptr;
     }
   } else {
-    const std::string image = mounted->dir_.File("image");
+    // In memory, where flushes cost nothing. It goes with the mount.
+    const PublicDir in_memory("/dev/shm", 0700);
+    const std::string image = in_memory.File("image");
     const std::string command = "truncate -s " + std::to_string(bytes) + " " + image +
                                 " && mkfs.ext4 -q -F -m 0 -O ^has_journal " + image +
                                 " && mount -o loop " + image + " " + mount_point;

@@ -11,10 +11,12 @@
 
 namespace espalier::testing {
 
-// In /tmp, which everybody may enter, unlike the test's own directory. Removed at the end.
+// In /tmp (or another place), which everybody may enter, unlike the test's own directory. Removed
+// at the end.
 class PublicDir {
  public:
-  explicit PublicDir(unsigned mode = 0755);
+  explicit PublicDir(unsigned mode = 0755) : PublicDir("/tmp", mode) {}
+  PublicDir(const std::string& parent, unsigned mode);
   ~PublicDir();
   PublicDir(const PublicDir&) = delete;
   PublicDir& operator=(const PublicDir&) = delete;

@@ -57,9 +57,14 @@ absl::Status CommitOnce(Database& db, const WriterTask& task, const CommitName& 
   ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, LastKey(name.thread), absl::StrCat(name.number)));
   ESPALIER_RETURN_IF_ERROR(CountCommit(txn, keyspace));
   ledger.attempted.store(name.number);
-  if (task.dishonesty == Dishonesty::kAcknowledgesEarly) ledger.acknowledged.store(name.number);
+  task.attempted(name);
+  const auto acknowledge = [&] {
+    ledger.acknowledged.store(name.number);
+    task.acknowledged(name);
+  };
+  if (task.dishonesty == Dishonesty::kAcknowledgesEarly) acknowledge();
   ESPALIER_RETURN_IF_ERROR(txn.Commit().status());
-  ledger.acknowledged.store(name.number);
+  acknowledge();
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -36,6 +37,9 @@ struct WriterTask {
   uint64_t seed = 0;
   uint64_t commits = std::numeric_limits<uint64_t>::max();  // of each thread
   Dishonesty dishonesty = Dishonesty::kNone;
+  // Called in the thread of the commit: before Commit(), and when it has returned.
+  std::function<void(const CommitName&)> attempted = [](const CommitName&) {};
+  std::function<void(const CommitName&)> acknowledged = [](const CommitName&) {};
 };
 
 Options WriterOptions();
