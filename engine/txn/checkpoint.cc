@@ -284,7 +284,7 @@ std::shared_ptr<log::LogWriter> Engine::SharedLog() const {
 void Engine::RemoveLog() {
   if (log_ == nullptr) return;
   SetLog(nullptr);
-  os::Remove(log_path_).IgnoreError();
+  os::Discard(log_path_);
 }
 
 // What the file system refuses stays for the next time. Nothing goes once a flush has failed: the

@@ -46,16 +46,16 @@ absl::Status Engine::WriteFreshDatabase(os::File& file, const EngineOptions& opt
 // INV-14: nothing appears under the name before it is whole and durable.
 absl::StatusOr<Engine::OpenedFile> Engine::CreateFile(const std::string& path,
                                                       const EngineOptions& options) {
-  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::CreateTemporaryBeside(path));
-  const std::string temporary = file.path();
-  absl::Cleanup remove = [&] { os::Remove(temporary).IgnoreError(); };
+  ESPALIER_ASSIGN_OR_RETURN(const std::string temporary, os::TemporaryNameBeside(path));
+  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::File::CreateExclusive(temporary));
+  absl::Cleanup discard = [&] { os::Discard(temporary); };
   ESPALIER_RETURN_IF_ERROR(WriteFreshDatabase(file, options));
   // Registered and locked before it can be found, so that nobody opens it in between.
   ESPALIER_ASSIGN_OR_RETURN(os::OpenFileRegistration registration,
                             os::OpenFileRegistration::Register(file.Identity(), path));
   ESPALIER_RETURN_IF_ERROR(file.LockExclusive());
   ESPALIER_RETURN_IF_ERROR(os::RenameNoReplace(temporary, path));
-  std::move(remove).Cancel();
+  std::move(discard).Cancel();
   file.set_path(path);
   ESPALIER_RETURN_IF_ERROR(os::SyncDirectoryOf(path));
   return OpenedFile{std::move(file), std::move(registration)};
