@@ -22,7 +22,7 @@
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
 #include "tests/fault/failing_allocations.h"
-#include "tests/processes/child_process.h"
+#include "tests/support/child_process.h"
 #include "tests/support/numbered_value.h"
 #include "tests/support/shared_memory.h"
 #include "tests/support/test_database.h"
