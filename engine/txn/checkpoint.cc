@@ -54,6 +54,12 @@ page::CheckpointSlot Engine::DurableSlot() const {
   return slot_;
 }
 
+void Engine::NoteDurableSlot(const page::CheckpointSlot& slot, uint32_t index) {
+  slot_ = slot;
+  slot_index_ = index;
+  durable_version_.store(slot.version.value);
+}
+
 absl::Status Engine::Checkpoint() {
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
   if (options_.read_only) {
@@ -174,10 +180,7 @@ absl::Status Engine::Finish(const FrozenVersion& frozen) {
   MutexLock lock(&state_mutex_);
   checkpoint_times_.Add(std::chrono::duration_cast<std::chrono::microseconds>(
       std::chrono::steady_clock::now() - begin));
-  if (status.ok()) {
-    slot_ = frozen.slot;
-    slot_index_ ^= 1;
-  }
+  if (status.ok()) NoteDurableSlot(frozen.slot, slot_index_ ^ 1);
   checkpoint_in_progress_.reset();
   checkpoint_claimed_ = false;
   checkpoint_ended_.NotifyAll();
@@ -239,8 +242,7 @@ absl::Status Engine::PrepareForWriting(bool logged) {
   if (status.ok()) status = WriteSlot(slot, *source_);
   if (!status.ok()) return Poison(status);
   MutexLock lock(&state_mutex_);
-  slot_ = slot;
-  slot_index_ ^= 1;
+  NoteDurableSlot(slot, slot_index_ ^ 1);
   prepared_for_writing_ = true;
   return absl::OkStatus();
 }

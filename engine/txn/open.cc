@@ -155,8 +155,7 @@ absl::StatusOr<page::CheckpointSlot> Engine::ChooseSlot(uint64_t file_bytes) {
                                             " bytes, but the file has ", file_bytes, " bytes"));
   }
   MutexLock lock(&state_mutex_);
-  slot_ = *newest;
-  slot_index_ = newest_index;
+  NoteDurableSlot(*newest, newest_index);
   return *newest;
 }
 

@@ -33,7 +33,7 @@ WriteState::WriteState(Engine* engine, const VersionState& base, Version version
     redo_.Clear();
   }
   if (engine->log_ != nullptr) {
-    pages_.ProtectLoggedRuns(engine->DurableSlot().version, logging_);
+    pages_.ProtectLoggedRuns(engine->DurableVersion(), logging_);
   }
   version_ = version;
   catalogue_ = base.catalogue;
