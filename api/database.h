@@ -5,6 +5,17 @@
 //   espalier::WriteTransaction txn = *db->BeginWrite();
 //   txn.Put(db->default_keyspace(), "key", "value").IgnoreError();
 //   if (auto token = txn.Commit(); !token.ok()) return token.status();
+//
+// Errors are statuses, and nothing is thrown but std::bad_alloc, which any call may throw that is
+// not noexcept when memory runs out. What has thrown it has leaked nothing and left the handle
+// usable and the database whole:
+//   - A commit that threw has left no trace, and its transaction has ended. Checkpoint(), Compact()
+//     and Close() may have done a part of their work, which no reader can see.
+//   - A change within a WriteTransaction may be half done. The transaction refuses further changes
+//     and Commit() with kAborted, and is to be dropped; what it reads is unspecified.
+//   - A cursor must be positioned anew.
+//   - Write() may do the work of several threads in one of them: it gives kResourceExhausted to
+//     those for whom there was no memory, and commits the others' batches.
 #ifndef ESPALIER_API_DATABASE_H_
 #define ESPALIER_API_DATABASE_H_
 

@@ -132,7 +132,8 @@ struct CommitToken {
 // The only writer while it lives. An error of a single call (a bad key, a key that is absent)
 // leaves the transaction usable; an error that could have left a change half done
 // (kResourceExhausted: the disk is full; kDataLoss) makes it refuse further changes and Commit()
-// with that error, and dropping it restores the state before it.
+// with that error, and dropping it restores the state before it. So does a change that threw
+// std::bad_alloc; the error is then kAborted (see database.h).
 class ESPALIER_EXPORT WriteTransaction : public Transaction {
  public:
   WriteTransaction(WriteTransaction&&) noexcept;
@@ -183,8 +184,9 @@ class ESPALIER_EXPORT WriteTransaction : public Transaction {
   absl::Status RenameKeyspace(const Keyspace& keyspace, std::string_view new_name);
 
   // Makes the changes visible to every transaction that begins afterwards, as durable as the
-  // transaction's Durability says, and ends this one, whatever it returns. An error before the
-  // commit was written (kResourceExhausted, kDataLoss) leaves no trace of it; after a flush that
+  // transaction's Durability says, and ends this one, whatever comes of it. An error before the
+  // commit was written (kResourceExhausted, kDataLoss, kAborted, std::bad_alloc) leaves no trace of
+  // it; after a flush that
   // failed it is unknown, until the database is opened again, whether it happened.
   absl::StatusOr<CommitToken> Commit();
 

@@ -71,9 +71,9 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Create(const std::string& 
                                                              Callbacks callbacks) {
   ring_bytes = std::max(RoundUp(ring_bytes, kBlockBytes), kMinRingBytes);
   // Under another name until it is whole (as INV-14 has it for the database).
-  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::CreateTemporaryBeside(path));
-  const std::string temporary = file.path();
-  absl::Cleanup remove = [&] { os::Remove(temporary).IgnoreError(); };
+  ESPALIER_ASSIGN_OR_RETURN(const std::string temporary, os::TemporaryNameBeside(path));
+  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::File::CreateExclusive(temporary));
+  absl::Cleanup discard = [&] { os::Discard(temporary); };
   std::unique_ptr<LogWriter> log;
   LogPlace place;
   place.generation = NewNonce();
@@ -96,7 +96,7 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Create(const std::string& 
   }
   ESPALIER_RETURN_IF_ERROR(log->file_.SyncAll());
   ESPALIER_RETURN_IF_ERROR(os::RenameReplacing(temporary, path));
-  std::move(remove).Cancel();
+  std::move(discard).Cancel();
   log->file_.set_path(path);
   log->mapping_->set_path(path);
   if (log->direct_.has_value()) log->direct_->set_path(path);

@@ -64,11 +64,6 @@ absl::StatusOr<std::string> TemporaryNameBeside(std::string_view path) {
                       absl::Hex(random, absl::kZeroPad16));
 }
 
-absl::StatusOr<File> CreateTemporaryBeside(std::string_view path) {
-  ESPALIER_ASSIGN_OR_RETURN(const std::string name, TemporaryNameBeside(path));
-  return File::CreateExclusive(name);
-}
-
 absl::Status RenameNoReplace(std::string_view from, std::string_view to) {
   const std::string source(from);
   const std::string target(to);
@@ -113,6 +108,11 @@ absl::Status Remove(const std::string& path) {
     return ErrnoStatus(errno, "remove", path);
   }
   return absl::OkStatus();
+}
+
+void Discard(const std::string& path) noexcept {
+  static_cast<void>(Observed({.kind = SystemCallKind::kRemove, .path = path},
+                             [&] { return unlink(path.c_str()); }));
 }
 
 absl::StatusOr<std::string> CanonicalPath(std::string_view path) {

@@ -10,6 +10,7 @@
 
 #include "engine/base/status_for_testing.h"
 #include "engine/os/failing_calls_for_testing.h"
+#include "engine/os/file.h"
 #include "engine/os/temp_dir_for_testing.h"
 #include "gtest/gtest.h"
 
@@ -18,6 +19,11 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+
+absl::StatusOr<File> TemporaryFile(const std::string& path) {
+  ESPALIER_ASSIGN_OR_RETURN(const std::string name, TemporaryNameBeside(path));
+  return File::CreateExclusive(name);
+}
 
 class DirectoryTest : public ::testing::Test {
  protected:
@@ -35,12 +41,11 @@ class DirectoryTest : public ::testing::Test {
 };
 
 TEST_F(DirectoryTest, TemporariesHaveNamesOfTheirOwnBesideThePath) {
-  ESPALIER_ASSERT_OK_AND_ASSIGN(const File one, CreateTemporaryBeside(dir_.File("db")));
-  ESPALIER_ASSERT_OK_AND_ASSIGN(const File two, CreateTemporaryBeside(dir_.File("db")));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const File one, TemporaryFile(dir_.File("db")));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const File two, TemporaryFile(dir_.File("db")));
   EXPECT_NE(one.path(), two.path());
   EXPECT_THAT(one.path(), StartsWith(dir_.File(".espalier-new-")));
-  EXPECT_THAT(CreateTemporaryBeside(dir_.File("missing/db")),
-              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(TemporaryFile(dir_.File("missing/db")), StatusIs(absl::StatusCode::kNotFound));
 }
 
 // Once by renameat2, once by link and unlink.
@@ -48,8 +53,8 @@ TEST_F(DirectoryTest, RenameNeverReplaces) {
   for (const int error : {0, EINVAL}) {
     const FailingCalls calls(SystemCallKind::kRename, error);
     const std::string target = dir_.File("db" + std::to_string(error));
-    ESPALIER_ASSERT_OK_AND_ASSIGN(const File one, CreateTemporaryBeside(target));
-    ESPALIER_ASSERT_OK_AND_ASSIGN(const File two, CreateTemporaryBeside(target));
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const File one, TemporaryFile(target));
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const File two, TemporaryFile(target));
     EXPECT_THAT(RenameNoReplace(one.path(), target), IsOk());
     EXPECT_EQ(IdentityOf(target), one.Identity());
     EXPECT_THAT(File::Open(one.path(), OpenMode::kReadOnly), StatusIs(absl::StatusCode::kNotFound));
@@ -65,6 +70,14 @@ TEST_F(DirectoryTest, RemoveRemovesANameOnce) {
   ASSERT_THAT(File::CreateExclusive(path), IsOk());
   EXPECT_THAT(Remove(path), IsOk());
   EXPECT_THAT(Remove(path), StatusIs(absl::StatusCode::kNotFound, HasSubstr(path)));
+}
+
+TEST_F(DirectoryTest, DiscardRemovesWhatIsThere) {
+  const std::string path = dir_.File("db");
+  ASSERT_THAT(File::CreateExclusive(path), IsOk());
+  Discard(path);
+  EXPECT_THAT(File::Open(path, OpenMode::kReadOnly), StatusIs(absl::StatusCode::kNotFound));
+  Discard(path);
 }
 
 TEST_F(DirectoryTest, SyncDirectoryFlushesTheParent) {

@@ -7,9 +7,12 @@
 
 namespace espalier::os {
 
-TempDir::TempDir() {
-  const char* const parent = getenv("TEST_TMPDIR");
-  path_ = std::string(parent != nullptr ? parent : "/tmp") + "/espalier-XXXXXX";
+std::string TempDir::DefaultParent() {
+  const char* const chosen = getenv("TEST_TMPDIR");
+  return chosen != nullptr ? chosen : "/tmp";
+}
+
+TempDir::TempDir(const std::string& parent) : path_(parent + "/espalier-XXXXXX") {
   if (mkdtemp(path_.data()) == nullptr) {
     perror(path_.c_str());
     abort();

@@ -13,8 +13,9 @@ namespace espalier::os {
 
 class TempDir {
  public:
-  // Makes a fresh directory in $TEST_TMPDIR, or in /tmp; ends the program if that is impossible.
-  TempDir();
+  // Makes a fresh directory in `parent`, by default $TEST_TMPDIR, or /tmp; ends the program if that
+  // is impossible.
+  explicit TempDir(const std::string& parent = DefaultParent());
   ~TempDir();
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
@@ -24,6 +25,8 @@ class TempDir {
   std::string File(std::string_view name) const;
 
  private:
+  static std::string DefaultParent();
+
   std::string path_;
 };
 

@@ -1,6 +1,7 @@
 #include "engine/txn/batch_queue.h"
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -16,8 +17,7 @@ absl::StatusOr<Version> BatchQueue::Write(std::span<const uint8_t> payload, Dura
   Batch batch;
   batch.payload = payload;
   batch.durability = durability;
-  // Stays if memory runs out in the thread that leads.
-  batch.status = absl::Status(absl::StatusCode::kResourceExhausted, "");
+  batch.status = no_memory_;
   {
     MutexLock lock(&mutex_);
     batch.leads = first_ == nullptr;
@@ -25,23 +25,26 @@ absl::StatusOr<Version> BatchQueue::Write(std::span<const uint8_t> payload, Dura
     last_ = &batch;
     while (!batch.leads && !batch.done) batch.changed.Wait(&mutex_);
   }
-  if (batch.leads) {
-    Batch* group = nullptr;
-    absl::Cleanup finish = [&] { Finish(group != nullptr ? group : TakeGroup()); };
+  if (batch.leads) Lead(durability);
+  ESPALIER_RETURN_IF_ERROR(batch.status);
+  return batch.version;
+}
+
+void BatchQueue::Lead(Durability durability) {
+  Batch* group = nullptr;
+  absl::Cleanup finish = [&] { Finish(group != nullptr ? group : TakeGroup()); };
+  try {
     // More come while this waits for the writer before it.
     absl::StatusOr<std::shared_ptr<WriteState>> transaction =
         engine_.BeginWrite(std::nullopt, durability);
     group = TakeGroup();
-    if (transaction.ok()) {
-      Commit(group, *std::move(transaction));
-    } else {
-      for (Batch* member = group; member != nullptr; member = member->next) {
-        member->status = transaction.status();
-      }
+    if (transaction.ok()) return Commit(group, *std::move(transaction));
+    for (Batch* member = group; member != nullptr; member = member->next) {
+      member->status = transaction.status();
     }
+  } catch (const std::bad_alloc&) {
+    // The others are not to blame, nor to be left waiting: who has no result keeps no_memory_.
   }
-  ESPALIER_RETURN_IF_ERROR(batch.status);
-  return batch.version;
 }
 
 // The next group forms from here on, and waits for the writer's place, not for the flush.
@@ -82,7 +85,12 @@ void BatchQueue::Commit(Batch* group, std::shared_ptr<WriteState> transaction) {
     return true;
   };
   const auto apply = [&](Batch& member) {
-    absl::Status status = Apply(*transaction, member.payload);
+    absl::Status status = no_memory_;
+    try {
+      status = Apply(*transaction, member.payload);
+    } catch (const std::bad_alloc&) {
+      // As with any other failure of this one: the rest does without it.
+    }
     if (status.ok()) return true;
     member.failed = true;
     member.status = std::move(status);

@@ -24,6 +24,7 @@ class BatchQueue {
   explicit BatchQueue(Engine* engine) : engine_(*engine) {}
 
   // `payload`: operations as in the log (engine/log/redo.h). All of them are committed, or nothing.
+  // kResourceExhausted also if memory runs out, be it in another thread.
   absl::StatusOr<Version> Write(std::span<const uint8_t> payload, Durability durability);
 
  private:
@@ -46,11 +47,14 @@ class BatchQueue {
   // The lists need no memory: who leads can always hand on the lead and wake its group.
   Batch* TakeGroup();
   void Finish(Batch* group);
-  // Sets the results.
+  // Both set the results, but for those who failed for want of memory and so begin with that one.
+  void Lead(Durability durability);
   void Commit(Batch* group, std::shared_ptr<WriteState> transaction);
   static absl::Status Apply(WriteState& transaction, std::span<const uint8_t> payload);
 
   Engine& engine_;
+  // Made beforehand: to copy it takes no memory.
+  const absl::Status no_memory_ = absl::ResourceExhaustedError("no memory to apply the batch");
   Mutex mutex_;
   // The first one leads.
   Batch* first_ ABSL_GUARDED_BY(mutex_) = nullptr;

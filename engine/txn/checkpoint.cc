@@ -86,6 +86,12 @@ page::CheckpointSlot Engine::DurableSlot() const {
   return slot_;
 }
 
+void Engine::NoteDurableSlot(const page::CheckpointSlot& slot, uint32_t index) {
+  slot_ = slot;
+  slot_index_ = index;
+  durable_version_.store(slot.version.value);
+}
+
 absl::Status Engine::Checkpoint() {
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
   if (options_.read_only) {
@@ -207,10 +213,7 @@ absl::Status Engine::Finish(const FrozenVersion& frozen) {
   MutexLock lock(&state_mutex_);
   checkpoint_times_.Add(std::chrono::duration_cast<std::chrono::microseconds>(
       std::chrono::steady_clock::now() - begin));
-  if (status.ok()) {
-    slot_ = frozen.slot;
-    slot_index_ ^= 1;
-  }
+  if (status.ok()) NoteDurableSlot(frozen.slot, slot_index_ ^ 1);
   checkpoint_in_progress_.reset();
   checkpoint_claimed_ = false;
   checkpoint_ended_.NotifyAll();
@@ -282,8 +285,7 @@ absl::Status Engine::PrepareForWriting(bool logged) {
   if (status.ok()) status = WriteSlot(slot, *source_);
   if (!status.ok()) return Poison(status);
   MutexLock lock(&state_mutex_);
-  slot_ = slot;
-  slot_index_ ^= 1;
+  NoteDurableSlot(slot, slot_index_ ^ 1);
   prepared_for_writing_ = true;
   return absl::OkStatus();
 }
@@ -327,7 +329,7 @@ std::shared_ptr<log::LogWriter> Engine::SharedLog() const {
 void Engine::RemoveLog() {
   if (log_ == nullptr) return;
   SetLog(nullptr);
-  os::Remove(log_path_).IgnoreError();
+  os::Discard(log_path_);
 }
 
 // What the file system refuses stays for the next time. Nothing goes once a flush has failed: the

@@ -120,16 +120,13 @@ std::unique_ptr<VersionState> WriteState::MakeVersion() {
 
 absl::StatusOr<Version> WriteState::Commit() {
   ESPALIER_RETURN_IF_ERROR(CheckOpen());
-  absl::Status status;
-  if (!changed_ && failure_.ok()) {
+  const absl::Cleanup end = [this] { End(); };
+  if (!changed_ && failure_.ok() && !broken_off_) {
     // What it has seen may be still on its way to the disk.
-    status = engine_->PublishApplied();
-    End();
-    if (!status.ok()) return status;
+    ESPALIER_RETURN_IF_ERROR(engine_->PublishApplied());
     return base_version_;
   }
-  const Version version = version_;
-  status = Prepare();
+  absl::Status status = Prepare();
   if (status.ok()) {
     // Once something is in the log, it must not come to nothing for want of memory.
     std::unique_ptr<VersionState> state = MakeVersion();
@@ -145,9 +142,8 @@ absl::StatusOr<Version> WriteState::Commit() {
       status = CommitToLog(std::move(state));
     }
   }
-  End();
   if (!status.ok()) return status;
-  return version;
+  return version_;
 }
 
 absl::Status WriteState::CommitUnlogged(std::unique_ptr<VersionState> state) {

@@ -87,11 +87,12 @@ absl::Status CopyDatabase(Engine& source, const std::string& path,
   EngineOptions options;
   options.must_create = true;
   options.page_bytes = source.page_bytes();
-  ESPALIER_ASSIGN_OR_RETURN(Engine* const engine, Engine::Open(partial, options));
+  Engine* engine = nullptr;
   absl::Cleanup discard = [&] {
-    os::Remove(partial).IgnoreError();
-    Engine::Release(engine);
+    os::Discard(partial);
+    if (engine != nullptr) Engine::Release(engine);
   };
+  ESPALIER_ASSIGN_OR_RETURN(engine, Engine::Open(partial, options));
   ESPALIER_RETURN_IF_ERROR(Copier(*from, *engine, progress).Run());
   ESPALIER_RETURN_IF_ERROR(engine->Close());
   ESPALIER_RETURN_IF_ERROR(os::RenameNoReplace(partial, path));

@@ -178,10 +178,16 @@ absl::Status CursorState::Put(std::string_view value) {
 
 absl::Status CursorState::Delete() {
   ESPALIER_RETURN_IF_ERROR(CheckEntry());
-  ESPALIER_RETURN_IF_ERROR(
-      static_cast<WriteState&>(*transaction_).Delete(*keyspace_, key_).status());
+  auto& transaction = static_cast<WriteState&>(*transaction_);
   const std::string key = key_;
-  SeekLowerBound(key);
+  ESPALIER_RETURN_IF_ERROR(transaction.Delete(*keyspace_, key).status());
+  try {
+    SeekLowerBound(key);
+  } catch (...) {
+    // Deleted, but the call does not say so.
+    transaction.BreakOff();
+    throw;
+  }
   return status_;
 }
 

@@ -253,7 +253,7 @@ absl::Status Engine::WaitDurable(Version version) {
     return absl::InvalidArgumentError(
         absl::StrCat(path(), ": version ", version.value, " was not committed yet"));
   }
-  if (log_path_.empty() || version <= DurableSlot().version) return absl::OkStatus();
+  if (log_path_.empty() || version <= DurableVersion()) return absl::OkStatus();
   if (IsMutant(Mutant::kDoNotWaitDurable)) return absl::OkStatus();
   ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   const std::shared_ptr<log::LogWriter> log = SharedLog();

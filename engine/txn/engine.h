@@ -270,7 +270,11 @@ class Engine final : private space::BackingFile {
   absl::Status WriteFrozen(const FrozenVersion& frozen);
   absl::Status WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source);
   page::CheckpointSlot DurableSlot() const;
-  bool HasUnloggedChanges() const { return unlogged_version_ > DurableSlot().version; }
+  // The version of it, without the mutex.
+  Version DurableVersion() const { return Version(durable_version_.load()); }
+  void NoteDurableSlot(const page::CheckpointSlot& slot, uint32_t index)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_mutex_);
+  bool HasUnloggedChanges() const { return unlogged_version_ > DurableVersion(); }
   absl::Status PrepareForWriting(bool logged);
   absl::Status StartLog(page::CheckpointSlot& slot);
   void SetLog(std::shared_ptr<log::LogWriter> log);
@@ -340,6 +344,7 @@ class Engine final : private space::BackingFile {
   std::optional<Version> checkpoint_in_progress_ ABSL_GUARDED_BY(state_mutex_);
   page::CheckpointSlot slot_ ABSL_GUARDED_BY(state_mutex_);  // the newest durable one
   uint32_t slot_index_ ABSL_GUARDED_BY(state_mutex_) = 0;    // where it lies
+  std::atomic<uint64_t> durable_version_{0};                 // of slot_
   LatencyHistogram checkpoint_times_ ABSL_GUARDED_BY(state_mutex_);
   uint64_t background_runs_ ABSL_GUARDED_BY(state_mutex_) = 0;
   absl::Status background_status_ ABSL_GUARDED_BY(state_mutex_);  // of the last one

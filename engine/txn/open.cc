@@ -47,9 +47,9 @@ absl::Status Engine::WriteFreshDatabase(os::File& file, const EngineOptions& opt
 // INV-14: nothing appears under the name before it is whole and durable.
 absl::StatusOr<Engine::OpenedFile> Engine::CreateFile(const std::string& path,
                                                       const EngineOptions& options) {
-  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::CreateTemporaryBeside(path));
-  const std::string temporary = file.path();
-  absl::Cleanup remove = [&] { os::Remove(temporary).IgnoreError(); };
+  ESPALIER_ASSIGN_OR_RETURN(const std::string temporary, os::TemporaryNameBeside(path));
+  ESPALIER_ASSIGN_OR_RETURN(os::File file, os::File::CreateExclusive(temporary));
+  absl::Cleanup discard = [&] { os::Discard(temporary); };
   ESPALIER_RETURN_IF_ERROR(WriteFreshDatabase(file, options));
   // Registered and locked before it can be found, so that nobody opens it in between.
   ESPALIER_ASSIGN_OR_RETURN(os::OpenFileRegistration registration,
@@ -58,7 +58,7 @@ absl::StatusOr<Engine::OpenedFile> Engine::CreateFile(const std::string& path,
   ESPALIER_RETURN_IF_ERROR(IsMutant(Mutant::kCreateOverExisting)
                                ? os::RenameReplacing(temporary, path)
                                : os::RenameNoReplace(temporary, path));
-  std::move(remove).Cancel();
+  std::move(discard).Cancel();
   file.set_path(path);
   if (!IsMutant(Mutant::kSkipDirectoryFlush)) {
     ESPALIER_RETURN_IF_ERROR(os::SyncDirectoryOf(path));
@@ -166,8 +166,7 @@ absl::StatusOr<page::CheckpointSlot> Engine::ChooseSlot(uint64_t file_bytes) {
                                             " bytes, but the file has ", file_bytes, " bytes"));
   }
   MutexLock lock(&state_mutex_);
-  slot_ = *newest;
-  slot_index_ = newest_index;
+  NoteDurableSlot(*newest, newest_index);
   return *newest;
 }
 

@@ -33,7 +33,7 @@ WriteState::WriteState(Engine* engine, const VersionState& base, Version version
     redo_.Clear();
   }
   if (engine->log_ != nullptr) {
-    pages_.ProtectLoggedRuns(engine->DurableSlot().version, logging_);
+    pages_.ProtectLoggedRuns(engine->DurableVersion(), logging_);
   }
   version_ = version;
   catalogue_ = base.catalogue;
@@ -70,6 +70,10 @@ absl::Status WriteState::CheckHealthy() const {
   if (IsHealthy()) [[likely]]
     return absl::OkStatus();
   ESPALIER_RETURN_IF_ERROR(failure_);
+  if (broken_off_) {
+    return absl::AbortedError(
+        "memory ran out in the middle of a change; the transaction can only be dropped");
+  }
   if (pages_.source().faulted()) return pages_.source().FaultStatus();
   return absl::OkStatus();
 }
@@ -114,7 +118,7 @@ void WriteState::Touch(KeyspaceState& keyspace) {
 }
 
 absl::StatusOr<bool> WriteState::Put(KeyspaceState& keyspace, std::string_view key,
-                                     std::string_view value, PutMode mode) {
+                                     std::string_view value, PutMode mode) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   std::string key_copy;
   std::string value_copy;
@@ -125,10 +129,13 @@ absl::StatusOr<bool> WriteState::Put(KeyspaceState& keyspace, std::string_view k
   if (place->exact && mode == PutMode::kOnlyIfAbsent) return false;
   ESPALIER_RETURN_IF_ERROR(PutAt(keyspace, key, value));
   return true;
+} catch (...) {
+  BreakOff();
+  throw;
 }
 
 absl::Status WriteState::Append(KeyspaceState& keyspace, std::string_view key,
-                                std::string_view value) {
+                                std::string_view value) try {
   const uint32_t compress_from = keyspace.record.compress_from;
   const bool plain = (compress_from == 0 || value.size() < compress_from) &&
                      page::FitsInline(key.size(), value.size(), pages_.page_bytes());
@@ -151,6 +158,9 @@ absl::Status WriteState::Append(KeyspaceState& keyspace, std::string_view key,
         "the key to append is not greater than the last key of the keyspace");
   }
   return PutAt(keyspace, key, value);
+} catch (...) {
+  BreakOff();
+  throw;
 }
 
 // Where the keyspace's writer stands.
@@ -189,17 +199,20 @@ void WriteState::StopLogging() {
 }
 
 absl::Status WriteState::PutLarge(KeyspaceState& keyspace, std::string_view key,
-                                  std::string_view reference) {
+                                  std::string_view reference) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   const absl::StatusOr<tree::TreeWriter::Place> place = WriterOf(keyspace).Seek(key);
   if (!place.ok()) return Fail(place.status());
   pages_.AdoptRun(page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(reference.data())));
   Touch(keyspace);
   return Fail(writer_.Put(key, {reference, false, true}).status());
+} catch (...) {
+  BreakOff();
+  throw;
 }
 
 absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, std::string_view key,
-                                                     uint64_t value_bytes) {
+                                                     uint64_t value_bytes) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   std::string key_copy;
   key = Detach(key, key_copy);
@@ -216,9 +229,12 @@ absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, st
   // The log has it once the caller has written it.
   if (run != nullptr || logging_) reserved_.emplace_back(keyspace.id, std::string(key));
   return absl::MakeSpan(reinterpret_cast<char*>(run != nullptr ? run : *in_leaf), value_bytes);
+} catch (...) {
+  BreakOff();
+  throw;
 }
 
-absl::StatusOr<bool> WriteState::Delete(KeyspaceState& keyspace, std::string_view key) {
+absl::StatusOr<bool> WriteState::Delete(KeyspaceState& keyspace, std::string_view key) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   std::string key_copy;
   key = Detach(key, key_copy);
@@ -236,10 +252,13 @@ absl::StatusOr<bool> WriteState::Delete(KeyspaceState& keyspace, std::string_vie
   ESPALIER_RETURN_IF_ERROR(status);
   Log([&](log::RedoBuffer& redo) { redo.Delete(keyspace.id, key); });
   return true;
+} catch (...) {
+  BreakOff();
+  throw;
 }
 
 absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::string_view begin,
-                                                 std::optional<std::string_view> end) {
+                                                 std::optional<std::string_view> end) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   std::string begin_copy;
   std::string end_copy;
@@ -257,9 +276,13 @@ absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::s
   Touch(keyspace);
   Log([&](log::RedoBuffer& redo) { redo.DeleteRange(keyspace.id, begin, end); });
   return *removed;
+} catch (...) {
+  BreakOff();
+  throw;
 }
 
-absl::StatusOr<uint64_t> WriteState::CreateKeyspace(std::string_view name, uint32_t compress_from) {
+absl::StatusOr<uint64_t> WriteState::CreateKeyspace(std::string_view name,
+                                                    uint32_t compress_from) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   if (name.empty() || name.size() > kMaxKeyspaceNameBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -281,6 +304,9 @@ absl::StatusOr<uint64_t> WriteState::CreateKeyspace(std::string_view name, uint3
   ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutKeyspace(id, record)));
   Log([&](log::RedoBuffer& redo) { redo.Create(id, compress_from, record.name); });
   return id;
+} catch (...) {
+  BreakOff();
+  throw;
 }
 
 absl::StatusOr<bool> WriteState::HasKeyspace(uint64_t id) {
@@ -290,7 +316,7 @@ absl::StatusOr<bool> WriteState::HasKeyspace(uint64_t id) {
   return true;
 }
 
-absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) {
+absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   if (keyspace.id == kDefaultKeyspaceId) {
     return absl::InvalidArgumentError("the default keyspace cannot be dropped");
@@ -310,9 +336,12 @@ absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) {
   ++keyspace.changes;
   Log([&](log::RedoBuffer& redo) { redo.Drop(keyspace.id); });
   return absl::OkStatus();
+} catch (...) {
+  BreakOff();
+  throw;
 }
 
-absl::Status WriteState::RenameKeyspace(KeyspaceState& keyspace, std::string_view name) {
+absl::Status WriteState::RenameKeyspace(KeyspaceState& keyspace, std::string_view name) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   if (keyspace.id == kDefaultKeyspaceId) {
     return absl::InvalidArgumentError("the default keyspace cannot be renamed");
@@ -337,6 +366,9 @@ absl::Status WriteState::RenameKeyspace(KeyspaceState& keyspace, std::string_vie
   keyspace.changed = true;
   Log([&](log::RedoBuffer& redo) { redo.Rename(keyspace.id, new_name); });
   return absl::OkStatus();
+} catch (...) {
+  BreakOff();
+  throw;
 }
 
 }  // namespace espalier::txn

@@ -46,7 +46,7 @@ class WriteState final : public TransactionState {
   absl::Status RenameKeyspace(KeyspaceState& keyspace, std::string_view name);
 
   // Publishes the version, once it is as durable as was asked for; the transaction ends whatever
-  // comes of it.
+  // comes of it, an exception included, which leaves no trace of it.
   absl::StatusOr<Version> Commit();
   // Does again what the log says was done. kNotFound or kInvalidArgument for what no transaction
   // can have done.
@@ -55,6 +55,10 @@ class WriteState final : public TransactionState {
 
   // Drops everything.
   void End() override;
+
+  // After an exception (memory ran out) a change may be half done: refuses everything but to be
+  // dropped. The changes above call this themselves.
+  void BreakOff() { broken_off_ = true; }
 
  private:
   friend class Compactor;
@@ -67,7 +71,7 @@ class WriteState final : public TransactionState {
               const page::Payload& payload);
   // The error that made the transaction unusable, if any; also a mapping that faulted.
   absl::Status CheckHealthy() const;
-  bool IsHealthy() const { return failure_.ok() && !pages_.source().faulted(); }
+  bool IsHealthy() const { return failure_.ok() && !broken_off_ && !pages_.source().faulted(); }
   // Notes an error after which trees may be half changed.
   absl::Status Fail(absl::Status status);
   // Whether the bytes lie in a mapping, whose pages are about to change; then Detach() makes a
@@ -130,6 +134,7 @@ class WriteState final : public TransactionState {
   log::RedoBuffer redo_;
   std::vector<space::PageRun> logged_runs_;  // that redo_ refers to
   absl::Status failure_;
+  bool broken_off_ = false;
   // Values that the caller was still writing when they were put.
   std::vector<std::pair<uint64_t, std::string>> reserved_;
   std::vector<tree::DetachedTree> detached_;

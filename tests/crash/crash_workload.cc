@@ -1,6 +1,7 @@
 #include "tests/crash/crash_workload.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
@@ -20,7 +21,8 @@ constexpr int kTooManyValues = 5;
 std::string ParentOf(Place place) {
   if (place != Place::kDisk) return "/dev/shm";
   const char* const parent = std::getenv("TEST_TMPDIR");
-  return parent != nullptr ? parent : "/tmp";
+  // Paths are compared: links must not give the directory a second one.
+  return std::filesystem::canonical(parent != nullptr ? parent : "/tmp");
 }
 
 std::string PrepareDirectory(const std::string& directory,

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "tests/crash/commit_history.h"
 #include "tests/crash/crash_lab.h"
@@ -119,7 +120,7 @@ class CrashWorkload {
   CrashLab& lab_;
   const Setting setting_;
   std::mt19937_64 random_;
-  const ScratchDirectory directory_;
+  const os::TempDir directory_;
   CommitHistory history_;
   mutable std::mutex mutex_;
   std::string problem_;

@@ -113,15 +113,4 @@ DirectoryImage ReadDirectory(const std::string& directory) {
   return image;
 }
 
-ScratchDirectory::ScratchDirectory(const std::string& parent) : path_(parent + "/crash-XXXXXX") {
-  Check(mkdtemp(path_.data()) != nullptr, path_);
-  // Paths are compared: links must not give the directory a second one.
-  path_ = std::filesystem::canonical(path_);
-}
-
-ScratchDirectory::~ScratchDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 }  // namespace espalier::testing

@@ -54,20 +54,6 @@ uint64_t HashOf(const DirectoryImage& image);
 void WriteDirectory(const DirectoryImage& image, const std::string& directory);
 DirectoryImage ReadDirectory(const std::string& directory);
 
-// A directory with a random name in `parent`, removed at the end with all that is in it.
-class ScratchDirectory {
- public:
-  explicit ScratchDirectory(const std::string& parent);
-  ~ScratchDirectory();
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 }  // namespace espalier::testing
 
 #endif  // ESPALIER_TESTS_CRASH_DISK_IMAGE_H_

@@ -56,6 +56,22 @@ class FailingLog : public os::SystemCallObserver {
   void AfterCall(const SystemCall& /*call*/, int /*result_errno*/) override {}
 };
 
+// What is written to the log once it has its name fails.
+class FailingLogWrites : public os::SystemCallObserver {
+ public:
+  FailingLogWrites() { os::SetSystemCallObserverForTesting(this); }
+  ~FailingLogWrites() override { os::SetSystemCallObserverForTesting(nullptr); }
+  FailingLogWrites(const FailingLogWrites&) = delete;
+  FailingLogWrites& operator=(const FailingLogWrites&) = delete;
+
+  int BeforeCall(const SystemCall& call) override {
+    const bool writes =
+        call.kind == SystemCallKind::kWrite || call.kind == SystemCallKind::kSyncMapping;
+    return writes && call.path.ends_with("-wal") ? EIO : 0;
+  }
+  void AfterCall(const SystemCall& /*call*/, int /*result_errno*/) override {}
+};
+
 class FailedFlushTest : public ::testing::Test {
  protected:
   Database Open() { return Database::Open(path_).value(); }
@@ -214,6 +230,25 @@ TEST_F(FailedFlushTest, OfACommitByCheckpoint) {
     ExpectPoisoned(db, committed);
     ExpectReads(db, "visible", "2");
     EXPECT_THAT(db.Get(db.default_keyspace(), "large0"), StatusIs(absl::StatusCode::kNotFound));
+  }
+  ExpectAllThatWasAcknowledged();
+}
+
+// The exception to INV-9: no slot refers to the log yet, so nothing depends on what the disk holds
+// of it, and the next commit makes another one.
+TEST_F(FailedFlushTest, OfALogThatIsJustMade) {
+  {
+    Database db = Open();
+    for (int failing : {0, 1}) {  // the file's flush, its directory's
+      const FailingCalls calls(SystemCallKind::kSyncAll, EIO, failing, 1);
+      EXPECT_THAT(db.Put(db.default_keyspace(), "lost", "0"), StatusIs(kDeviceError));
+    }
+    {
+      const FailingLogWrites failing;  // the flush of its first record
+      EXPECT_THAT(db.Put(db.default_keyspace(), "lost", "0"), StatusIs(kDeviceError));
+    }
+    Fill(db);
+    ASSERT_THAT(db.Close(), IsOk());
   }
   ExpectAllThatWasAcknowledged();
 }

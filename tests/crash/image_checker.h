@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "tests/crash/commit_history.h"
 #include "tests/crash/disk_image.h"
@@ -40,7 +41,7 @@ class ImageChecker {
   std::string GoOn(Database& db, Digest expected);
 
   // In memory, where flushes cost nothing.
-  const ScratchDirectory directory_{"/dev/shm"};
+  const os::TempDir directory_{"/dev/shm"};
 };
 
 }  // namespace espalier::testing

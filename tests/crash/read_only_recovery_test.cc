@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/base/status_for_testing.h"
+#include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
 #include "tests/crash/disk_image.h"
@@ -15,7 +16,7 @@ namespace espalier::testing {
 namespace {
 
 TEST(ReadOnlyRecoveryTest, VerifiesWhatTheLogMadeGrow) {
-  const ScratchDirectory directory("/dev/shm");
+  const os::TempDir directory("/dev/shm");
   const std::string path = directory.path() + "/" + kDatabaseName;
   Options options = CrashTestOptions();
   options.create_if_missing = true;

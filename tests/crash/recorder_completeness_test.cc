@@ -13,6 +13,7 @@
 #include <string>
 
 #include "engine/base/seed_for_testing.h"
+#include "engine/os/temp_dir_for_testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/crash/crash_totals.h"
@@ -108,7 +109,7 @@ class StoreWitnessTest : public ::testing::Test {
     disk_->Find("known")->SeeBytes(page * kPage, std::span(bytes, kPage), disk_->Now());
   }
 
-  const ScratchDirectory directory_{"/dev/shm"};
+  const os::TempDir directory_{"/dev/shm"};
   std::optional<StoreWitness> witness_;
   std::optional<RecordedDisk> disk_;
   uint8_t* view_ = nullptr;

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_for_testing.h"
-#include "tests/processes/child_process.h"
+#include "tests/support/child_process.h"
 
 namespace espalier::testing {
 namespace {

@@ -15,7 +15,7 @@
 #include "tests/fault/faulty_calls.h"
 #include "tests/kill/check.h"
 #include "tests/kill/writer.h"
-#include "tests/processes/child_process.h"
+#include "tests/support/child_process.h"
 #include "tests/support/shared_memory.h"
 
 namespace espalier::testing {

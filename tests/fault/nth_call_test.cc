@@ -16,7 +16,7 @@
 #include "engine/os/temp_dir_for_testing.h"
 #include "gtest/gtest.h"
 #include "tests/fault/life.h"
-#include "tests/processes/child_process.h"
+#include "tests/support/child_process.h"
 #include "tests/support/shared_memory.h"
 
 namespace espalier::testing {

@@ -30,8 +30,8 @@
 #include "tests/filesystems/crashed_disk.h"
 #include "tests/filesystems/write_log.h"
 #include "tests/kill/check.h"
-#include "tests/kill/killed_process.h"
 #include "tests/kill/writer.h"
+#include "tests/support/child_process.h"
 #include "tests/support/shared_memory.h"
 
 namespace espalier::testing {

@@ -17,6 +17,7 @@
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
 #include "tests/hostile/scratch_dir.h"
+#include "tests/support/child_process.h"
 
 namespace espalier {
 namespace {

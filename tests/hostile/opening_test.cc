@@ -21,6 +21,7 @@
 #include "tests/hostile/memory_file.h"
 #include "tests/hostile/sample_database.h"
 #include "tests/hostile/scratch_dir.h"
+#include "tests/support/child_process.h"
 
 namespace espalier {
 namespace {

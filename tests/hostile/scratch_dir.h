@@ -9,23 +9,14 @@
 #include <string>
 #include <string_view>
 
+#include "engine/os/temp_dir_for_testing.h"
+
 namespace espalier::testing {
 
-// In /tmp (or another place), which everybody may enter, unlike the test's own directory. Removed
-// at the end.
-class PublicDir {
+// In /tmp, which everybody may enter, unlike the test's own directory.
+class PublicDir : public os::TempDir {
  public:
-  explicit PublicDir(unsigned mode = 0755) : PublicDir("/tmp", mode) {}
-  PublicDir(const std::string& parent, unsigned mode);
-  ~PublicDir();
-  PublicDir(const PublicDir&) = delete;
-  PublicDir& operator=(const PublicDir&) = delete;
-
-  const std::string& path() const { return path_; }
-  std::string File(std::string_view name) const { return path_ + "/" + std::string(name); }
-
- private:
-  std::string path_;
+  explicit PublicDir(unsigned mode = 0755);
 };
 
 enum class FileSystem { kTmpfs, kExt4 };
@@ -52,11 +43,8 @@ class SmallFileSystem {
   std::string path_;
 };
 
-// Runs `function` in a forked child as the user nobody (where the process is root) and returns what
-// it returned: what went wrong, or nothing. The child has no other threads and ends without
-// clean-up.
+// InChild() as the user nobody, where the process is root.
 std::string InChildAsNobody(const std::function<std::string()>& function);
-std::string InChild(const std::function<std::string()>& function);
 
 }  // namespace espalier::testing
 

@@ -6,7 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "tests/processes/child_process.h"
+#include "tests/support/child_process.h"
 #include "tests/support/test_database.h"
 
 namespace espalier::testing {

@@ -19,8 +19,8 @@
 #include "engine/os/temp_dir_for_testing.h"
 #include "gtest/gtest.h"
 #include "tests/kill/check.h"
-#include "tests/kill/killed_process.h"
 #include "tests/kill/writer.h"
+#include "tests/support/child_process.h"
 #include "tests/support/shared_memory.h"
 
 namespace espalier::testing {

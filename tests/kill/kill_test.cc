@@ -14,8 +14,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/kill/check.h"
-#include "tests/kill/killed_process.h"
 #include "tests/kill/writer.h"
+#include "tests/support/child_process.h"
 #include "tests/support/random_data.h"
 #include "tests/support/shared_memory.h"
 

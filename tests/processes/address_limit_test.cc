@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
-#include "tests/processes/child_process.h"
+#include "tests/support/child_process.h"
 #include "tests/support/test_database.h"
 
 namespace espalier::testing {

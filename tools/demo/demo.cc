@@ -13,6 +13,7 @@
 #include "tools/cli/stopwatch.h"
 #include "tools/demo/comparison.h"
 #include "tools/demo/demo_report.h"
+#include "tools/demo/kill_step.h"
 #include "tools/demo/package_files.h"
 #include "tools/demo/reading_steps.h"
 #include "tools/demo/snapshot_step.h"
@@ -216,6 +217,10 @@ absl::StatusOr<bool> RunDemo(const DemoOptions& options, Output& output) {
   std::optional<Database> db(*std::move(created));
   if (absl::Status status = RunSteps(db, input->inventory, input->packages, report); !status.ok())
     return status;
+  report.Section("Kill a writer amid its commits, again and again");
+  const absl::Status killed = KillWriters(
+      {.database_path = options.database_path + "-killed", .seed = options.seed}, report);
+  if (!killed.ok()) return killed;
   const bool passed = report.Verdict();
   output.Write("It took " + FormatDuration(stopwatch.Elapsed()) + ".\n");
   return passed;

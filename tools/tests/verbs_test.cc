@@ -216,6 +216,8 @@ TEST_F(VerbsTest, DemoChecksEverything) {
   const ProgramResult result = RunEspalier(command);
   EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
   EXPECT_NE(result.output.find("checks passed."), std::string::npos) << result.output;
+  EXPECT_NE(result.output.find("acknowledged commits is there"), std::string::npos)
+      << result.output;
   EXPECT_EQ(result.errors, "");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Path("")), {}), 1)
       << "only the lists stay";

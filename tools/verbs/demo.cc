@@ -4,6 +4,8 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <random>
 #include <system_error>
 
 #include "tools/demo/demo.h"
@@ -15,6 +17,7 @@ namespace {
 struct DemoArguments {
   std::string directory;
   std::string package_lists = "/var/lib/dpkg/info";
+  std::optional<uint64_t> seed;
   bool keep = false;
 };
 
@@ -56,8 +59,11 @@ absl::StatusOr<ExitCode> Demo(Invocation& invocation, const DemoArguments& argum
   const absl::StatusOr<ScratchDirectory> scratch = ScratchDirectory::Create(parent, arguments.keep);
   if (!scratch.ok()) return scratch.status();
   const std::string database = scratch->path() + "/demo.esp";
-  const absl::StatusOr<bool> passed = RunDemo(
-      {.database_path = database, .package_lists = arguments.package_lists}, invocation.output);
+  const absl::StatusOr<bool> passed =
+      RunDemo({.database_path = database,
+               .package_lists = arguments.package_lists,
+               .seed = arguments.seed.value_or(std::random_device()())},
+              invocation.output);
   if (arguments.keep) invocation.output.Write("The database is " + database + "\n");
   if (!passed.ok()) return passed.status();
   return *passed ? ExitCode::kFine : ExitCode::kNotFound;
@@ -76,6 +82,9 @@ Verb AddDemo(CLI::App& app, Invocation& invocation) {
   verb->add_option("--package-lists", arguments->package_lists,
                    "Where the NAME.list files of the packages are; else /var/lib/dpkg/info")
       ->type_name("DIR");
+  verb->add_option("--seed", arguments->seed,
+                   "Decides when the writer is killed; else another one each time")
+      ->type_name("NUMBER");
   verb->add_flag("--keep", arguments->keep, "Leave the database there");
   return {verb, [&invocation, arguments] { return Demo(invocation, *arguments); }};
 }
