@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <new>
 
 namespace espalier::log {
 namespace {
@@ -38,11 +37,9 @@ void RedoBuffer::Clear() {
 uint8_t* RedoBuffer::Grow(size_t bytes) {
   if (size_ + bytes > capacity_) {
     const size_t larger = std::max(2 * capacity_, size_ + bytes);
-    // Large blocks are moved by the kernel, not copied.
-    auto* const moved = static_cast<uint8_t*>(std::realloc(bytes_.get(), larger));
-    if (moved == nullptr) throw std::bad_alloc();
-    static_cast<void>(bytes_.release());
-    bytes_.reset(moved);
+    auto fresh = std::make_unique_for_overwrite<uint8_t[]>(larger);
+    if (capacity_ > 0) std::memcpy(fresh.get(), bytes_.get(), size_);
+    bytes_ = std::move(fresh);
     capacity_ = larger;
   }
   return bytes_.get() + size_;

@@ -20,7 +20,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <span>
@@ -78,11 +77,7 @@ class RedoBuffer {
   uint8_t* Grow(size_t bytes);
   uint8_t* Begin(uint64_t keyspace, RedoKind kind, size_t argument_bytes);
 
-  struct FreeMemory {
-    void operator()(uint8_t* memory) const { std::free(memory); }
-  };
-
-  std::unique_ptr<uint8_t[], FreeMemory> bytes_;
+  std::unique_ptr<uint8_t[]> bytes_;
   size_t capacity_ = 0;
   size_t size_ = sizeof(RecordHeader);
   uint64_t keyspace_ = 0;

@@ -173,8 +173,9 @@ void Mapping::Advise(const uint8_t* base, size_t offset, size_t length, int advi
 }
 
 void Mapping::DropTranslations(size_t offset, size_t length) {
-  // Of a private mapping it would drop what was stored.
-  if (shared_ && write_base_ != nullptr) Advise(write_base_, offset, length, MADV_DONTNEED);
+  // Of a private mapping it would drop what was stored; likewise of what lies behind the mapping.
+  if (!shared_ || write_base_ == nullptr || offset >= capacity_bytes_) return;
+  Advise(write_base_, offset, std::min(length, capacity_bytes_ - offset), MADV_DONTNEED);
 }
 
 void Mapping::Prefetch(size_t offset, size_t length) const {

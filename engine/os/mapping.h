@@ -85,7 +85,8 @@ class Mapping {
   // Takes the range out of the writable view's page tables, at once: the pages stay in the page
   // cache, and the next access maps them again, some at a time. A flush makes each page clean that
   // is mapped and dirty, and interrupts every processor that runs this process to tell it so: page
-  // by page, which costs more than all the rest. Nothing where it is refused, or with kPrivate.
+  // by page, which costs more than all the rest. Nothing where it is refused, with kPrivate, or for
+  // what lies behind the mapping.
   void DropTranslations(size_t offset, size_t length);
 
   // Starts to read the range in, without waiting. Advice: refusal costs only time.

@@ -24,6 +24,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr size_t kReserve = Mapping::DefaultReservation();
 
@@ -216,9 +217,11 @@ class Recorder : public SystemCallObserver {
 
   std::vector<SystemCallKind> kinds;
   std::vector<uint8_t> flushed;
+  uint64_t length = 0;  // of the last call
 
   int BeforeCall(const SystemCall& call) override {
     kinds.push_back(call.kind);
+    length = call.length;
     if (call.kind == SystemCallKind::kSyncMapping) {
       flushed.assign(call.data.begin(), call.data.end());
     }
@@ -228,6 +231,19 @@ class Recorder : public SystemCallObserver {
     EXPECT_EQ(result_errno, 0);
   }
 };
+
+// A range that went over the end once took the neighbours' pages, a stack among them.
+TEST_F(MappingTest, DroppedTranslationsEndWithTheMapping) {
+  const File file = MakeFile(2);
+  const std::unique_ptr<Mapping> mapping =
+      Mapping::Map(file, 2 * kPage, Access::kReadWrite, /*separate_read_view=*/false).value();
+  Recorder recorder;
+  mapping->DropTranslations(2 * kPage, kPage);
+  EXPECT_THAT(recorder.kinds, IsEmpty());
+  mapping->DropTranslations(kPage, 2 * kPage);
+  EXPECT_THAT(recorder.kinds, ElementsAre(SystemCallKind::kAdvise));
+  EXPECT_EQ(recorder.length, kPage);
+}
 
 TEST_F(MappingTest, AnObserverSeesFlushesWithTheirBytes) {
   const File file = MakeFile(2);
