@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <optional>
 
 #include "absl/cleanup/cleanup.h"
 #include "engine/base/endian.h"
@@ -13,12 +12,9 @@
 namespace espalier::txn {
 namespace {
 
-// The first 8 bytes, to be compared as a number; zeros where there are fewer.
-uint64_t KeyPart(std::string_view key) {
-  std::array<char, sizeof(uint64_t)> bytes{};
-  key.copy(bytes.data(), bytes.size());
-  return LoadBE64(bytes.data());
-}
+// The changes lie all over what is held: they are fetched so many before their turn.
+constexpr size_t kAhead = 16;
+constexpr size_t kCacheLineBytes = 64;
 
 }  // namespace
 
@@ -39,8 +35,15 @@ void ReplayBatch::Add(const uint8_t* begin, const Operation& operation) {
           ? operation.key
           : common_prefix_.substr(0, page::CommonPrefixLength(common_prefix_, operation.key));
   changes_.push_back({.keyspace = operation.keyspace,
-                      .key_part = 0,
+                      .key_part = {},
+                      .rest_bytes = 0,
                       .offset = static_cast<uint32_t>(begin - held_.get())});
+}
+
+ReplayBatch::KeyPart ReplayBatch::KeyPartOf(std::string_view rest) {
+  std::array<char, sizeof(KeyPart)> bytes{};
+  rest.copy(bytes.data(), bytes.size());
+  return {LoadBE64(bytes.data()), LoadBE64(bytes.data() + sizeof(uint64_t))};
 }
 
 ReplayBatch::Operation ReplayBatch::Read(const Change& change) const {
@@ -48,31 +51,40 @@ ReplayBatch::Operation ReplayBatch::Read(const Change& change) const {
   return *log::RedoReader(rest, change.keyspace).Next();
 }
 
-bool ReplayBatch::Precedes(const Change& left, const Change& right) const {
-  if (left.keyspace != right.keyspace) return left.keyspace < right.keyspace;
-  if (left.key_part != right.key_part) return left.key_part < right.key_part;
-  const int order = Read(left).key.compare(Read(right).key);
-  return order != 0 ? order < 0 : left.offset < right.offset;
+int ReplayBatch::CompareKeys(const Change& left, const Change& right) const {
+  const auto compare = [](const auto& a, const auto& b) { return a < b ? -1 : a > b ? 1 : 0; };
+  if (left.keyspace != right.keyspace) return compare(left.keyspace, right.keyspace);
+  if (left.key_part != right.key_part) return compare(left.key_part, right.key_part);
+  // Nearly always that was all of both, and what is held need not be looked at, far apart as it is.
+  if (std::max(left.rest_bytes, right.rest_bytes) <= sizeof(left.key_part)) {
+    return compare(left.rest_bytes, right.rest_bytes);
+  }
+  return Read(left).key.compare(Read(right).key);
 }
 
 void ReplayBatch::Sort() {
   for (Change& change : changes_) {
-    change.key_part = KeyPart(Read(change).key.substr(common_prefix_.size()));
+    const std::string_view rest = Read(change).key.substr(common_prefix_.size());
+    change.key_part = KeyPartOf(rest);
+    change.rest_bytes = static_cast<uint32_t>(rest.size());
   }
-  std::sort(changes_.begin(), changes_.end(),
-            [this](const Change& left, const Change& right) { return Precedes(left, right); });
+  std::sort(changes_.begin(), changes_.end(), [this](const Change& left, const Change& right) {
+    const int order = CompareKeys(left, right);
+    return order != 0 ? order < 0 : left.offset < right.offset;
+  });
 }
 
 absl::Status ReplayBatch::Apply(absl::FunctionRef<absl::Status(const Operation&)> apply) {
   absl::Cleanup clear = [this] { changes_.clear(); };
   Sort();
-  std::optional<Operation> next;
   for (size_t i = 0; i < changes_.size(); ++i) {
-    const Operation operation = next.has_value() ? *next : Read(changes_[i]);
-    next.reset();
-    if (i + 1 < changes_.size()) next = Read(changes_[i + 1]);
-    const bool outdated =
-        next.has_value() && next->keyspace == operation.keyspace && next->key == operation.key;
+    if (i + kAhead < changes_.size()) {
+      const uint8_t* const soon = held_.get() + changes_[i + kAhead].offset;
+      __builtin_prefetch(soon);
+      __builtin_prefetch(soon + kCacheLineBytes);
+    }
+    const Operation operation = Read(changes_[i]);
+    const bool outdated = i + 1 < changes_.size() && CompareKeys(changes_[i], changes_[i + 1]) == 0;
     if (outdated && operation.kind != log::RedoKind::kPutLarge) continue;
     ESPALIER_RETURN_IF_ERROR(apply(operation));
   }

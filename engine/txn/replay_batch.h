@@ -3,6 +3,7 @@
 #ifndef ESPALIER_ENGINE_TXN_REPLAY_BATCH_H_
 #define ESPALIER_ENGINE_TXN_REPLAY_BATCH_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -47,14 +48,21 @@ class ReplayBatch {
   void Clear();
 
  private:
+  // What follows the prefix that all keys have in common: its first bytes, as numbers that compare
+  // like them.
+  using KeyPart = std::array<uint64_t, 2>;
+
   struct Change {
     uint64_t keyspace;
-    uint64_t key_part;  // what follows the prefix that all keys have in common: its first 8 bytes
-    uint32_t offset;    // of the operation, in what is held
+    KeyPart key_part;
+    uint32_t rest_bytes;  // how many follow that prefix
+    uint32_t offset;      // of the operation, in what is held
   };
 
+  static KeyPart KeyPartOf(std::string_view rest);
   Operation Read(const Change& change) const;
-  bool Precedes(const Change& left, const Change& right) const;
+  // <0, 0, >0 as the key of `left` comes before that of `right`, is the same, or comes after it.
+  int CompareKeys(const Change& left, const Change& right) const;
   void Sort();
 
   const size_t capacity_bytes_;
