@@ -1,5 +1,6 @@
 // The end of a write transaction: the catalogue is finished, and the version applied and published
 // in one of three ways. See docs/durability.md.
+#include <algorithm>
 #include <memory>
 #include <new>
 #include <optional>
@@ -19,6 +20,11 @@ constexpr uint64_t kDetachedPagesPerCommit = 64;
 
 }  // namespace
 
+bool WriteState::IsLogged(const page::LargeRef& ref) const {
+  return std::any_of(logged_runs_.begin(), logged_runs_.end(),
+                     [&](const space::PageRun& run) { return run.first == ref.first_page.value; });
+}
+
 // Values that were written through Reserve(): large ones get their checksums now, and the log gets
 // all of them.
 absl::Status WriteState::SealReserved() {
@@ -37,6 +43,8 @@ absl::Status WriteState::SealReserved() {
       page::LargeRef ref =
           page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(payload.bytes.data()));
       if (ref.birth != version_ || ref.compressed) continue;
+      // Put or reserved again since. Recovery does not take a run that is referred to twice.
+      if (IsLogged(ref)) continue;
       uint8_t* const run = pages_.source().write_page(ref.first_page);
       page::SealLarge(ref, run);
       value = {reinterpret_cast<const char*>(run), ref.stored_bytes};

@@ -87,6 +87,8 @@ class WriteState final : public TransactionState {
   // Notes that the keyspace is about to change.
   void Touch(KeyspaceState& keyspace);
   absl::Status SealReserved();
+  // Whether redo_ refers to the large value.
+  bool IsLogged(const page::LargeRef& ref) const;
   absl::Status FreeDetached();
   absl::Status FinishCatalogue();
   absl::Status Prepare();

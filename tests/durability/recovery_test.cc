@@ -102,6 +102,28 @@ void DoEverything(Database& db) {
   ASSERT_THAT(db.Put(main, "last", "one"), IsOk());
 }
 
+// The log had a large value twice that was reserved twice, or put afterwards, and recovery ended
+// there.
+TEST_P(RecoveryTest, LargeValuesThatAreReservedAgain) {
+  Contents expected;
+  {
+    Database db = Open();
+    const Keyspace main = db.default_keyspace();
+    ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db.BeginWrite());
+    for (const char* const key : {"twice", "twice", "then put"}) {
+      ESPALIER_ASSERT_OK_AND_ASSIGN(const auto span, txn.Reserve(main, key, 100000));
+      std::fill(span.begin(), span.end(), 'r');
+    }
+    ASSERT_THAT(txn.Put(main, "then put", std::string(100000, 'p')), IsOk());
+    ASSERT_THAT(txn.Commit(), IsOk());
+    ASSERT_THAT(db.Put(main, "last", "one"), IsOk());
+    expected = ContentsOf(db);
+    Abandon(std::move(db));
+  }
+  Database db = Open();
+  EXPECT_EQ(ContentsOf(db), expected);
+}
+
 TEST_P(RecoveryTest, Everything) {
   Contents expected;
   {
