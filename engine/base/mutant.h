@@ -57,6 +57,7 @@
   M(ReuseDurablePages)              \
   M(ReuseFrozenPages)               \
   M(ReuseLoggedRun)                 \
+  M(LogReservedTwice)               \
   M(ForgetUndecidedReader)          \
   M(TruncateWaitingPages)           \
   M(GrowSparse)                     \

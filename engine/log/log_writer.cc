@@ -191,25 +191,23 @@ absl::Status LogWriter::Store(uint64_t position, std::span<const uint8_t> bytes)
 }
 
 absl::Status LogWriter::WriteAtOnce(uint64_t position, std::span<const uint8_t> bytes) {
-  const auto write = [&](uint64_t begin, std::span<const uint8_t> blocks) {
-    return ForEachPart(begin, blocks.size(), [&](uint64_t offset, uint64_t length, uint64_t done) {
-      return file_.WriteAt(offset, blocks.subspan(done, length));
-    });
-  };
   // Whole blocks only: one that is overwritten in part would be read first.
   std::array<uint8_t, kBlockBytes> last_block{};
   const auto last = bytes.last(bytes.size() % kBlockBytes);
   std::copy(last.begin(), last.end(), last_block.begin());
   const auto whole = bytes.first(bytes.size() - last.size());
-  ESPALIER_RETURN_IF_ERROR(write(position, whole));
-  if (!last.empty()) ESPALIER_RETURN_IF_ERROR(write(position + whole.size(), last_block));
-  prepared_ = RoundUp(position + bytes.size(), kBlockBytes);
+  ESPALIER_RETURN_IF_ERROR(WriteBlocks(file_, position, whole));
+  if (!last.empty()) {
+    ESPALIER_RETURN_IF_ERROR(WriteBlocks(file_, position + whole.size(), last_block));
+  }
+  prepared_ = std::max(prepared_, RoundUp(position + bytes.size(), kBlockBytes));
   return absl::OkStatus();
 }
 
-absl::Status LogWriter::WriteBlocks(uint64_t position, std::span<const uint8_t> blocks) {
+absl::Status LogWriter::WriteBlocks(os::File& file, uint64_t position,
+                                    std::span<const uint8_t> blocks) {
   return ForEachPart(position, blocks.size(), [&](uint64_t offset, uint64_t length, uint64_t done) {
-    return direct_->WriteAt(offset, blocks.subspan(done, length));
+    return file.WriteAt(offset, blocks.subspan(done, length));
   });
 }
 
@@ -334,7 +332,7 @@ absl::Status LogWriter::Flush(LogPosition end) {
       IsMutant(Mutant::kSkipRunFlush) ? absl::OkStatus() : callbacks_.before_flush();
   if (status.ok() && mapped_begin != mapped_end) status = SyncMapped(mapped_begin, mapped_end);
   if (status.ok() && blocks_bytes > 0) {
-    status = WriteBlocks(blocks_begin, {spare_.bytes.get(), blocks_bytes});
+    status = WriteBlocks(*direct_, blocks_begin, {spare_.bytes.get(), blocks_bytes});
   }
   if (status.ok()) callbacks_.on_durable(version);
   mutex_.Lock();

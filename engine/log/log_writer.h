@@ -135,7 +135,7 @@ class LogWriter {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status WriteAtOnce(uint64_t position, std::span<const uint8_t> bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status WriteBlocks(uint64_t position, std::span<const uint8_t> blocks);
+  absl::Status WriteBlocks(os::File& file, uint64_t position, std::span<const uint8_t> blocks);
   absl::Status SyncMapped(uint64_t begin, uint64_t end);
   // Calls function(offset in the file, length, bytes of the range before this part) for the one or
   // two parts of the file that a range of the stream lies in, until an error.

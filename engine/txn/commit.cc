@@ -1,6 +1,5 @@
 // The end of a write transaction: the catalogue is finished, and the version applied and published
 // in one of three ways. See docs/durability.md.
-#include <algorithm>
 #include <memory>
 #include <new>
 #include <optional>
@@ -20,31 +19,26 @@ constexpr uint64_t kDetachedPagesPerCommit = 64;
 
 }  // namespace
 
-bool WriteState::IsLogged(const page::LargeRef& ref) const {
-  return std::any_of(logged_runs_.begin(), logged_runs_.end(),
-                     [&](const space::PageRun& run) { return run.first == ref.first_page.value; });
-}
-
 // Values that were written through Reserve(): large ones get their checksums now, and the log gets
 // all of them.
 absl::Status WriteState::SealReserved() {
-  for (const auto& [id, key] : reserved_) {
+  for (const auto& [id, key, first_page, value_bytes] : reserved_) {
     const absl::StatusOr<KeyspaceState*> keyspace = FindKeyspace(id);
     if (absl::IsNotFound(keyspace.status())) continue;  // dropped since
     ESPALIER_RETURN_IF_ERROR(keyspace.status());
     tree::TreeWriter writer(&pages_, &arena_, &(*keyspace)->record.root);
     ESPALIER_ASSIGN_OR_RETURN(const tree::TreeWriter::Place place, writer.Seek(key));
-    // Deleted or replaced since: what replaced it has its own entry in the log, and if it is like
-    // this one, then a second one.
+    // Deleted or replaced since: what replaced it has its own entry in the log. A second one does
+    // no harm, except where the log refers to a run: recovery takes that only once. No other value
+    // of this transaction can be mistaken for it, since such a run is not handed out twice.
     if (!place.exact || place.payload.compressed) continue;
     page::Payload payload = place.payload;
     std::string_view value = payload.bytes;
     if (payload.large) {
       page::LargeRef ref =
           page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(payload.bytes.data()));
-      if (ref.birth != version_ || ref.compressed) continue;
-      // Put or reserved again since. Recovery does not take a run that is referred to twice.
-      if (IsLogged(ref)) continue;
+      const bool same = ref.first_page == first_page && ref.stored_bytes == value_bytes;
+      if (ref.compressed || (!same && !IsMutant(Mutant::kLogReservedTwice))) continue;
       uint8_t* const run = pages_.source().write_page(ref.first_page);
       page::SealLarge(ref, run);
       value = {reinterpret_cast<const char*>(run), ref.stored_bytes};

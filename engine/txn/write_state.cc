@@ -227,7 +227,14 @@ absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, st
   const absl::StatusOr<uint8_t*> in_leaf = writer.Put(key, *payload);
   if (!in_leaf.ok()) return Fail(in_leaf.status());
   // The log has it once the caller has written it.
-  if (run != nullptr || logging_) reserved_.emplace_back(keyspace.id, std::string(key));
+  if (run != nullptr || logging_) {
+    PageNumber first_page(0);
+    if (payload->large) {
+      first_page = page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(payload->bytes.data()))
+                       .first_page;
+    }
+    reserved_.push_back({keyspace.id, std::string(key), first_page, value_bytes});
+  }
   return absl::MakeSpan(reinterpret_cast<char*>(run != nullptr ? run : *in_leaf), value_bytes);
 } catch (...) {
   BreakOff();

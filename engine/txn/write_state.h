@@ -87,8 +87,6 @@ class WriteState final : public TransactionState {
   // Notes that the keyspace is about to change.
   void Touch(KeyspaceState& keyspace);
   absl::Status SealReserved();
-  // Whether redo_ refers to the large value.
-  bool IsLogged(const page::LargeRef& ref) const;
   absl::Status FreeDetached();
   absl::Status FinishCatalogue();
   absl::Status Prepare();
@@ -138,7 +136,13 @@ class WriteState final : public TransactionState {
   absl::Status failure_;
   bool broken_off_ = false;
   // Values that the caller was still writing when they were put.
-  std::vector<std::pair<uint64_t, std::string>> reserved_;
+  struct Reserved {
+    uint64_t keyspace;
+    std::string key;
+    PageNumber first_page;  // of the large value; 0 if it lies in the leaf
+    uint64_t value_bytes;
+  };
+  std::vector<Reserved> reserved_;
   std::vector<tree::DetachedTree> detached_;
   bool may_have_detached_;  // the catalogue, as VersionState says
 };

@@ -1,5 +1,6 @@
 #include "tests/crash/crash_workload.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
@@ -54,6 +55,7 @@ std::string_view NameOf(Operation operation) {
                                                     "logged by reference",
                                                     "too large for the log",
                                                     "fill the log",
+                                                    "change again",
                                                     "wait",
                                                     "roll back",
                                                     "hold a reader",
@@ -178,6 +180,8 @@ absl::Status CrashWorkload::Do(Operation operation, Durability durability) {
         ESPALIER_RETURN_IF_ERROR(PutOne(durability, absl::StrCat("fill", i), kMediumValueBytes));
       }
       return absl::OkStatus();
+    case Operation::kChangeAgain:
+      return ChangeAgain(durability);
     case Operation::kWaitDurable:
       return WaitDurable();
     case Operation::kRollBack:
@@ -274,6 +278,35 @@ absl::Status CrashWorkload::DeleteOne(Durability durability) {
   return Commit(durability, [&](WriteTransaction& txn, Contents& after) {
     after[""].erase(key);
     return txn.Delete(db_->default_keyspace(), key).status();
+  });
+}
+
+// Puts, reserves and deletes, with values of all sizes; few enough large ones for the log.
+absl::Status CrashWorkload::ChangeAgain(Durability durability) {
+  const std::string keys[] = {SomeKey(), NewKey()};
+  constexpr size_t kValueBytes[] = {kSmallValueBytes, kLargeValueBytes, kByReferenceBytes};
+  return Commit(durability, [&](WriteTransaction& txn, Contents& after) -> absl::Status {
+    const Keyspace keyspace = db_->default_keyspace();
+    for (int i = 0; i < 6; ++i) {
+      const std::string& key = keys[random_() % std::size(keys)];
+      const std::string value = RandomValue(kValueBytes[random_() % std::size(kValueBytes)]);
+      switch (random_() % 3) {
+        case 0:
+          ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, key, value));
+          break;
+        case 1: {
+          ESPALIER_ASSIGN_OR_RETURN(const auto span, txn.Reserve(keyspace, key, value.size()));
+          std::copy(value.begin(), value.end(), span.begin());
+          break;
+        }
+        default:
+          after[""].erase(key);
+          ESPALIER_RETURN_IF_ERROR(txn.Delete(keyspace, key).status());
+          continue;
+      }
+      after[""][key] = value;
+    }
+    return absl::OkStatus();
   });
 }
 

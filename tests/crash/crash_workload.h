@@ -39,13 +39,14 @@ enum class Operation {
   kLoggedByReference,  // a value that the log only refers to
   kTooLargeForTheLog,  // values that it would have, were they not too many
   kFillTheLog,         // a quarter of it
+  kChangeAgain,        // a transaction that changes the same few keys again and again
   kWaitDurable,
   kRollBack,
   kHoldReader,  // of the version of now, instead of the one that was held
   kEndReader,
 };
 constexpr int kShortOperations = 12;
-constexpr int kOperations = 19;
+constexpr int kOperations = 20;
 std::string_view NameOf(Operation operation);
 
 // Where the database is and how its log is written.
@@ -104,6 +105,7 @@ class CrashWorkload {
   absl::Status PutOne(Durability durability, const std::string& key, size_t value_bytes);
   absl::Status PutTooMuch(Durability durability);
   absl::Status DeleteOne(Durability durability);
+  absl::Status ChangeAgain(Durability durability);
   absl::Status CreateKeyspace(Durability durability);
   absl::Status DropKeyspace(Durability durability);
   absl::Status Grow(Durability durability);
