@@ -46,13 +46,18 @@ class AdapterTest : public testing::TestWithParam<std::string_view> {
     model_[std::string(std::string_view(key))] = dataset_.ValueOf(index, generation);
   }
 
-  // Puts all records in random order, 100 a transaction.
+  // Puts all records in random order, 100 a transaction, and some again, each alone.
   void Load() {
     std::unique_ptr<Session> session = database_->NewSession();
     for (uint64_t index = 0; index < kRecords;) {
       session->BeginWrite();
       for (uint64_t i = 0; i < 100 && index < kRecords; ++i) Put(*session, index++);
       session->Commit();
+    }
+    for (uint64_t index = 0; index < kRecords; index += 50) {
+      const Key key = Dataset::KeyOf(index);
+      session->PutAlone(key, dataset_.ValueOf(index, 7));
+      model_[std::string(std::string_view(key))] = dataset_.ValueOf(index, 7);
     }
   }
 

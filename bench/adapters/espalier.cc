@@ -86,6 +86,9 @@ class EspalierSession : public Session {
     Check(write_->Commit().status(), "Commit");
     write_.reset();
   }
+  void PutAlone(std::string_view key, std::string_view value) override {
+    Check(db_.Put(keyspace_, key, value).status(), "Put");
+  }
 
  private:
   const Transaction& txn() const {

@@ -28,8 +28,9 @@
 //       32         payload, padded to a multiple of 8
 //
 // A record follows the one before at once or, where a flush lies between them or the writer prefers
-// it, at the next multiple of 4096: what a flush has made durable is never written again. A
-// generation's record in the next block comes before whatever else continues the chain. Records
+// it, at one of the next multiples of 512, the first of 4096 at the latest: no sector that a flush
+// has made durable is written again. A generation's record in the next block, of 4096 bytes, comes
+// before whatever else continues the chain. Records
 // that were here in an earlier round of the ring, or were never acknowledged, do not continue the
 // chain; and as every recovery begins a new generation, neither does what was left behind the end
 // that it found.
@@ -48,6 +49,8 @@
 namespace espalier::log {
 
 inline constexpr uint64_t kBlockBytes = 4096;
+// What a device writes at once or not at all.
+inline constexpr uint64_t kSectorBytes = 512;
 inline constexpr uint64_t kRecordAlignment = 8;
 // Larger rings are refused: a hostile header must not make us reserve all addresses.
 inline constexpr uint64_t kMaxRingBytes = uint64_t{1} << 40;

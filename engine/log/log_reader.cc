@@ -99,8 +99,9 @@ absl::StatusOr<std::optional<LogReader::Record>> LogReader::Next() {
   if (!record.has_value()) {
     ESPALIER_ASSIGN_OR_RETURN(record, ReadAt(here, std::nullopt));
   }
-  if (!record.has_value() && next_block != here) {
-    ESPALIER_ASSIGN_OR_RETURN(record, ReadAt(next_block, std::nullopt));
+  for (uint64_t sector = RoundUp(here.value + 1, kSectorBytes);
+       !record.has_value() && sector <= next_block.value; sector += kSectorBytes) {
+    ESPALIER_ASSIGN_OR_RETURN(record, ReadAt(LogPosition(sector), std::nullopt));
   }
   return record;
 }

@@ -62,7 +62,10 @@ absl::Status LogWriter::Map() {
                                  /*separate_read_view=*/false));
   // Where there is no such thing (tmpfs, for one), the mapping does for all.
   absl::StatusOr<os::File> direct = file_.OpenDirect();
-  if (direct.ok()) direct_.emplace(*std::move(direct));
+  if (direct.ok()) {
+    direct_.emplace(*std::move(direct));
+    direct_alignment_ = direct_->DirectAlignment();
+  }
   return absl::OkStatus();
 }
 
@@ -230,12 +233,15 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   const bool mapped_waits = mapped_begin_ != mapped_end_;
   const bool direct = collecting || (flush_follows && !mapped_waits && direct_.has_value());
   const bool at_once = !direct && record.size() >= kWrittenAtOnceBytes;
-  LogPlace place = tail_;
-  // What is written is whole blocks, and a direct write is not into one that has something in the
-  // page cache.
-  if (begin_block_ || at_block || at_once || (direct && !collecting)) {
-    place.position = LogPosition(RoundUp(place.position.value, kBlockBytes));
+  // What is durable is not written again, and what one way writes is no page that the other one
+  // has written to.
+  uint64_t alignment = kRecordAlignment;
+  if (direct && !collecting && !IsMutant(Mutant::kShareFlushedBlock)) alignment = direct_alignment_;
+  if ((begin_block_ && !direct) || at_block || at_once || direct != tail_is_direct_) {
+    alignment = kBlockBytes;
   }
+  LogPlace place = tail_;
+  place.position = LogPosition(RoundUp(place.position.value, alignment));
   const uint64_t begin = place.position.value;
   const uint64_t end = begin + RoundUp(record.size(), kRecordAlignment);
   const uint64_t limit = needed_from_ / kBlockBytes * kBlockBytes + ring_bytes_ -
@@ -257,9 +263,9 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   StoreLE64(record.data(), header.checksum);
 
   if (direct) {
-    if (!collecting) blocks_begin_ = blocks_end_ = begin;
+    if (!collecting) blocks_begin_ = blocks_end_ = begin / direct_alignment_ * direct_alignment_;
     const uint64_t used = blocks_end_ - blocks_begin_;
-    const uint64_t needed = RoundUp(end, kBlockBytes) - blocks_begin_;
+    const uint64_t needed = RoundUp(end, direct_alignment_) - blocks_begin_;
     blocks_.Reserve(used, needed);
     uint8_t* const blocks = blocks_.bytes.get();
     std::memset(blocks + used, 0, begin - blocks_begin_ - used);
@@ -278,6 +284,7 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   tail_.sequence = header.sequence + 1;
   tail_version_ = version;
   begin_block_ = false;
+  tail_is_direct_ = direct;
   return Appended{place, LogPosition(end), !direct || IsMutant(Mutant::kAsyncInMemory)};
 }
 
@@ -308,25 +315,31 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendGeneration(Version version)
 }
 
 absl::Status LogWriter::Flush(LogPosition end) {
-  MutexLock lock(&mutex_);
-  while (true) {
-    if (durable_ >= end.value) return absl::OkStatus();
-    ESPALIER_RETURN_IF_ERROR(error_);
-    if (!flushing_) break;
-    flushed_.Wait(&mutex_);
+  uint64_t target;
+  Version version;
+  uint64_t mapped_begin;
+  uint64_t mapped_end;
+  uint64_t blocks_begin;
+  uint64_t blocks_bytes;
+  {
+    MutexLock lock(&mutex_);
+    while (true) {
+      if (durable_ >= end.value) return absl::OkStatus();
+      ESPALIER_RETURN_IF_ERROR(error_);
+      if (!flushing_) break;
+      flushed_.Wait(&mutex_);
+    }
+    flushing_ = true;
+    target = tail_.position.value;
+    version = tail_version_;
+    mapped_begin = std::exchange(mapped_begin_, mapped_end_);
+    mapped_end = mapped_end_;
+    blocks_begin = std::exchange(blocks_begin_, blocks_end_);
+    blocks_bytes = RoundUp(blocks_end_ - blocks_begin, direct_alignment_);
+    std::swap(blocks_, spare_);
+    begin_block_ = true;
+    if (IsMutant(Mutant::kAcknowledgeFollowersEarly)) durable_ = target;
   }
-  flushing_ = true;
-  const uint64_t target = tail_.position.value;
-  const Version version = tail_version_;
-  const uint64_t mapped_begin = std::exchange(mapped_begin_, mapped_end_);
-  const uint64_t mapped_end = mapped_end_;
-  const uint64_t blocks_begin = std::exchange(blocks_begin_, blocks_end_);
-  const uint64_t blocks_bytes = RoundUp(blocks_end_ - blocks_begin, kBlockBytes);
-  std::swap(blocks_, spare_);
-  begin_block_ = !IsMutant(Mutant::kShareFlushedBlock);
-  if (IsMutant(Mutant::kAcknowledgeFollowersEarly)) durable_ = target;
-
-  mutex_.Unlock();
   const auto begin = std::chrono::steady_clock::now();
   absl::Status status =
       IsMutant(Mutant::kSkipRunFlush) ? absl::OkStatus() : callbacks_.before_flush();
@@ -335,16 +348,18 @@ absl::Status LogWriter::Flush(LogPosition end) {
     status = WriteBlocks(*direct_, blocks_begin, {spare_.bytes.get(), blocks_bytes});
   }
   if (status.ok()) callbacks_.on_durable(version);
-  mutex_.Lock();
-
-  flushing_ = false;
-  flush_latency_.Add(std::chrono::duration_cast<std::chrono::microseconds>(
-      std::chrono::steady_clock::now() - begin));
-  if (status.ok()) {
-    durable_ = target;
-  } else {
-    error_ = status;
+  {
+    MutexLock lock(&mutex_);
+    flushing_ = false;
+    flush_latency_.Add(std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::steady_clock::now() - begin));
+    if (status.ok()) {
+      durable_ = target;
+    } else {
+      error_ = status;
+    }
   }
+  // Whoever wakes up wants the mutex.
   flushed_.NotifyAll();
   return status;
 }

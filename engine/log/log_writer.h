@@ -144,6 +144,7 @@ class LogWriter {
 
   os::File file_;
   std::optional<os::File> direct_;  // where the file system can
+  uint64_t direct_alignment_ = kBlockBytes;
   const uint64_t ring_bytes_;
   std::unique_ptr<os::Mapping> mapping_;
   const Callbacks callbacks_;
@@ -154,6 +155,7 @@ class LogWriter {
   Version tail_version_ ABSL_GUARDED_BY(mutex_){0};
   // A flush ended the block that the tail lies in.
   bool begin_block_ ABSL_GUARDED_BY(mutex_) = true;
+  bool tail_is_direct_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t needed_from_ ABSL_GUARDED_BY(mutex_);
   uint64_t durable_ ABSL_GUARDED_BY(mutex_);
   // Stored into the mapping and not flushed; empty when both are equal.

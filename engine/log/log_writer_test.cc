@@ -190,22 +190,22 @@ class WriteWatch : public os::SystemCallObserver {
   explicit WriteWatch(const TestLog& log) : log_(log) { os::SetSystemCallObserverForTesting(this); }
   ~WriteWatch() override { os::SetSystemCallObserverForTesting(nullptr); }
 
-  // Of the stream; from block to block.
+  // Of the stream; from sector to sector.
   void Protect(uint64_t begin, uint64_t end) {
-    begin_ = begin / kBlockBytes;
-    end_ = RoundUp(end, kBlockBytes) / kBlockBytes;
+    begin_ = begin / kSectorBytes;
+    end_ = RoundUp(end, kSectorBytes) / kSectorBytes;
   }
 
   int BeforeCall(const os::SystemCall& call) override {
     if (call.kind != os::SystemCallKind::kWrite) return 0;
-    const uint64_t ring_blocks = log_.ring_bytes() / kBlockBytes;
+    const uint64_t ring_sectors = log_.ring_bytes() / kSectorBytes;
     EXPECT_GE(call.offset, kBlockBytes);
-    EXPECT_EQ(call.offset % kBlockBytes + call.length % kBlockBytes, 0u);
-    for (uint64_t i = 0; i < call.length / kBlockBytes; ++i) {
-      const uint64_t block = call.offset / kBlockBytes - 1 + i;
-      EXPECT_LT(block, ring_blocks);
-      EXPECT_GE((block + ring_blocks - begin_ % ring_blocks) % ring_blocks, end_ - begin_)
-          << "block " << block << " is written again";
+    EXPECT_EQ(call.offset % kSectorBytes + call.length % kSectorBytes, 0u);
+    for (uint64_t i = 0; i < call.length / kSectorBytes; ++i) {
+      const uint64_t sector = (call.offset - kBlockBytes) / kSectorBytes + i;
+      EXPECT_LT(sector, ring_sectors);
+      EXPECT_GE((sector + ring_sectors - begin_ % ring_sectors) % ring_sectors, end_ - begin_)
+          << "sector " << sector << " is written again";
     }
     return 0;
   }
@@ -242,9 +242,9 @@ TEST_P(LogWriterTest, RoundAndRound) {
           ReadStream(writer.file(), log.ring_bytes(), begin, end) ==
           Bytes(snapshot.begin() + static_cast<ptrdiff_t>(begin - snapshot_begin), snapshot.end()));
     }
-    // Including the rest of the block, which is the flush's.
+    // Including the rest of the sector, which is the flush's.
     snapshot_begin = begin;
-    const uint64_t flushed = std::max(begin, RoundUp(log.flushed(), kBlockBytes));
+    const uint64_t flushed = std::max(begin, RoundUp(log.flushed(), kSectorBytes));
     snapshot = ReadStream(writer.file(), log.ring_bytes(), begin, flushed);
   };
   const auto recycle = [&] {

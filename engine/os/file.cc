@@ -1,9 +1,11 @@
 #include "engine/os/file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -142,6 +144,21 @@ absl::StatusOr<File> File::OpenDirect() const {
   file.identity_ = identity_;
   file.direct_ = true;
   return file;
+}
+
+uint64_t File::DirectAlignment() const {
+  constexpr uint64_t kSectorBytes = 512;
+  const SystemCall call = {.kind = SystemCallKind::kStat, .path = path_, .fd = fd_};
+  struct statfs file_system;
+  const bool known = Observed(call, [&] { return fstatfs(fd_, &file_system); }) == 0;
+  if (known && file_system.f_type == TMPFS_MAGIC) return kSectorBytes;
+  struct statx info;
+  const bool told =
+      Observed(call, [&] { return statx(fd_, "", AT_EMPTY_PATH, STATX_DIOALIGN, &info); }) == 0;
+  if (!told || (info.stx_mask & STATX_DIOALIGN) == 0 || info.stx_dio_offset_align == 0) {
+    return kMaxDirectAlignment;
+  }
+  return std::clamp<uint64_t>(info.stx_dio_offset_align, kSectorBytes, kMaxDirectAlignment);
 }
 
 absl::Status File::Identify() {

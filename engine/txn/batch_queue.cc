@@ -18,104 +18,77 @@ absl::StatusOr<Version> BatchQueue::Write(std::span<const uint8_t> payload, Dura
   batch.payload = payload;
   batch.durability = durability;
   batch.status = no_memory_;
+  bool leads = false;
   {
     MutexLock lock(&mutex_);
-    batch.leads = first_ == nullptr;
-    (batch.leads ? first_ : last_->next) = &batch;
-    last_ = &batch;
-    while (!batch.leads && !batch.done) batch.changed.Wait(&mutex_);
+    leads = !std::exchange(collecting_, true);
+    if (!leads) {
+      (first_ == nullptr ? first_ : last_->next) = &batch;
+      last_ = &batch;
+    }
   }
-  if (batch.leads) Lead(durability);
+  if (leads || Await(batch) == Turn::kLeads) Lead(batch);
   ESPALIER_RETURN_IF_ERROR(batch.status);
   return batch.version;
 }
 
-void BatchQueue::Lead(Durability durability) {
-  Batch* group = nullptr;
-  absl::Cleanup finish = [&] { Finish(group != nullptr ? group : TakeGroup()); };
+// To notify takes no more of the batch than its address.
+void BatchQueue::Tell(Batch& batch, Turn turn) {
+  batch.turn.store(turn, std::memory_order_release);
+  batch.turn.notify_one();
+}
+
+BatchQueue::Turn BatchQueue::Await(Batch& batch) {
+  batch.turn.wait(Turn::kWaits, std::memory_order_acquire);
+  return batch.turn.load(std::memory_order_acquire);
+}
+
+void BatchQueue::Lead(Batch& own) {
+  Group group{.first = &own, .last = &own, .unapplied = &own, .bytes = own.payload.size()};
+  absl::Cleanup finish = [&] { Finish(group); };
   try {
-    // More come while this waits for the writer before it.
-    absl::StatusOr<std::shared_ptr<WriteState>> transaction =
-        engine_.BeginWrite(std::nullopt, durability);
-    group = TakeGroup();
-    if (transaction.ok()) return Commit(group, *std::move(transaction));
-    for (Batch* member = group; member != nullptr; member = member->next) {
-      member->status = transaction.status();
+    const absl::StatusOr<Version> version = Commit(group);
+    for (Batch* member = group.first; member != nullptr; member = member->next) {
+      if (member->failed) continue;
+      member->status =
+          IsMutant(Mutant::kTellLeaderOnly) && member != &own ? absl::OkStatus() : version.status();
+      member->version = version.value_or(Version(0));
     }
   } catch (const std::bad_alloc&) {
     // The others are not to blame, nor to be left waiting: who has no result keeps no_memory_.
   }
 }
 
-// The next group forms from here on, and waits for the writer's place, not for the flush.
-BatchQueue::Batch* BatchQueue::TakeGroup() {
-  MutexLock lock(&mutex_);
-  Batch* const group = first_;
-  Batch* end = group;
-  size_t bytes = group->payload.size();
-  while (end->next != nullptr && end->next->durability == group->durability &&
-         bytes + end->next->payload.size() <= kMaxGroupBytes) {
-    end = end->next;
-    bytes += end->payload.size();
-  }
-  first_ = std::exchange(end->next, nullptr);
-  if (first_ != nullptr) {
-    first_->leads = true;
-    first_->changed.NotifyOne();
-  }
-  return group;
-}
-
-// A member is gone as soon as it knows that it is done.
-void BatchQueue::Finish(Batch* group) {
-  MutexLock lock(&mutex_);
-  while (group != nullptr) {
-    Batch* const member = std::exchange(group, group->next);
-    member->done = true;
-    member->changed.NotifyOne();
-  }
+absl::StatusOr<Version> BatchQueue::Commit(Group& group) {
+  ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<WriteState> transaction,
+                            engine_.BeginWrite(std::nullopt, group.first->durability));
+  do {
+    ESPALIER_RETURN_IF_ERROR(Apply(group, transaction));
+  } while (Extend(group));
+  return transaction->Commit();
 }
 
 // If one fails, what was applied is dropped with it and the others are applied again.
-void BatchQueue::Commit(Batch* group, std::shared_ptr<WriteState> transaction) {
-  const auto for_each_good = [&](const auto& function) {
-    for (Batch* member = group; member != nullptr; member = member->next) {
-      if (!member->failed && !function(*member)) return false;
-    }
-    return true;
-  };
-  const auto apply = [&](Batch& member) {
+absl::Status BatchQueue::Apply(Group& group, std::shared_ptr<WriteState>& transaction) {
+  while (group.unapplied != nullptr) {
+    Batch& batch = *std::exchange(group.unapplied, group.unapplied->next);
+    if (batch.failed) continue;
     absl::Status status = no_memory_;
     try {
-      status = Apply(*transaction, member.payload);
+      status = Apply(*transaction, batch.payload);
     } catch (const std::bad_alloc&) {
       // As with any other failure of this one: the rest does without it.
     }
-    if (status.ok()) return true;
-    member.failed = true;
-    member.status = std::move(status);
-    return false;
-  };
-  absl::StatusOr<Version> version = Version(0);
-  while (!for_each_good(apply)) {
+    if (status.ok()) continue;
+    batch.failed = true;
+    batch.status = std::move(status);
     if (IsMutant(Mutant::kKeepFailedMember)) continue;
     transaction->End();
-    if (for_each_good([](const Batch&) { return false; })) return;  // none is left
-    absl::StatusOr<std::shared_ptr<WriteState>> another =
-        engine_.BeginWrite(std::nullopt, group->durability);
-    if (!another.ok()) {
-      version = another.status();
-      break;
-    }
-    transaction = *std::move(another);
+    ESPALIER_ASSIGN_OR_RETURN(transaction,
+                              engine_.BeginWrite(std::nullopt, group.first->durability));
+    group.unapplied = group.first;
   }
-  if (version.ok()) version = transaction->Commit();
-  for_each_good([&](Batch& member) {
-    member.status =
-        IsMutant(Mutant::kTellLeaderOnly) && !member.leads ? absl::OkStatus() : version.status();
-    member.version = version.value_or(Version(0));
-    return true;
-  });
+  return absl::OkStatus();
 }
 
 absl::Status BatchQueue::Apply(WriteState& transaction, std::span<const uint8_t> payload) {
@@ -124,6 +97,63 @@ absl::Status BatchQueue::Apply(WriteState& transaction, std::span<const uint8_t>
     ESPALIER_RETURN_IF_ERROR(transaction.Replay(*operation));
   }
   return redo.malformed() ? absl::InvalidArgumentError("a malformed batch") : absl::OkStatus();
+}
+
+bool BatchQueue::Extend(Group& group) {
+  Batch& own = *group.first;
+  while (true) {
+    {
+      MutexLock lock(&mutex_);
+      const auto fits = [&](const Batch& batch) {
+        return batch.durability == own.durability &&
+               group.bytes + batch.payload.size() <= kMaxGroupBytes;
+      };
+      while (first_ != nullptr && fits(*first_)) {
+        Batch* const batch = std::exchange(first_, first_->next);
+        batch->next = nullptr;
+        group.last = group.last->next = batch;
+        group.bytes += batch->payload.size();
+        if (group.unapplied == nullptr) group.unapplied = batch;
+      }
+      if (group.unapplied != nullptr) return true;
+      if (first_ != nullptr || flushes_ == 0 || own.durability != Durability::kSync ||
+          engine_.gate_.awaited()) {
+        Close(group);
+        return false;
+      }
+      own.turn.store(Turn::kWaits, std::memory_order_relaxed);
+      waiting_leader_ = &own;
+    }
+    Await(own);
+  }
+}
+
+void BatchQueue::Close(Group& group) {
+  group.flies = true;
+  ++flushes_;
+  collecting_ = first_ != nullptr;
+  if (first_ != nullptr) {
+    Batch* const next = std::exchange(first_, first_->next);
+    next->next = nullptr;
+    Tell(*next, Turn::kLeads);
+  }
+}
+
+// A member is gone as soon as it knows that it is done. The leader that waits comes last, so that
+// its group gets those who come back at once.
+void BatchQueue::Finish(Group& group) {
+  for (Batch* member = group.first->next; member != nullptr;) {
+    Tell(*std::exchange(member, member->next), Turn::kIsDone);
+  }
+  MutexLock lock(&mutex_);
+  if (!group.flies) Close(group);
+  --flushes_;
+  if (waiting_leader_ != nullptr) Tell(*std::exchange(waiting_leader_, nullptr), Turn::kLeads);
+}
+
+void BatchQueue::Hurry() {
+  MutexLock lock(&mutex_);
+  if (waiting_leader_ != nullptr) Tell(*std::exchange(waiting_leader_, nullptr), Turn::kLeads);
 }
 
 }  // namespace espalier::txn

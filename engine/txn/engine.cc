@@ -33,6 +33,7 @@ Engine::Engine(os::File file, const EngineOptions& options)
       fork_generation_(ForkGeneration()),
       path_(file.path()),
       file_(std::move(file)),
+      gate_([this] { batches_->Hurry(); }),
       batches_(std::make_unique<BatchQueue>(this)),
       background_([this] { CheckpointInBackground(); }) {
   fork_hook_.emplace([this] { file_.CloseInForkChild(); });

@@ -160,6 +160,7 @@ class Engine final : private space::BackingFile {
   friend class WriteState;
   friend class Compactor;
   friend class Verifier;
+  friend class BatchQueue;
 
   enum class Closing { kNo, kYes };
 

@@ -10,20 +10,25 @@ bool WriterGate::Enter(Deadline deadline) {
   }
   const char self = 0;
   const auto place = waiting_.insert(waiting_.end(), &self);
-  while (occupied_ || waiting_.front() != &self) {
+  waiting_count_.fetch_add(1, std::memory_order_seq_cst);
+  on_wait_();
+  bool in_time = true;
+  while (in_time && (occupied_ || waiting_.front() != &self)) {
     if (!deadline.has_value()) {
       changed_.Wait(&mutex_);
-    } else if (!changed_.WaitUntil(&mutex_, *deadline) &&
-               (occupied_ || waiting_.front() != &self)) {
-      waiting_.erase(place);
-      // Whoever waited behind may be the next now.
-      changed_.NotifyAll();
-      return false;
+    } else if (!changed_.WaitUntil(&mutex_, *deadline)) {
+      in_time = !occupied_ && waiting_.front() == &self;
     }
   }
   waiting_.erase(place);
-  occupied_ = true;
-  return true;
+  waiting_count_.fetch_sub(1, std::memory_order_seq_cst);
+  if (in_time) {
+    occupied_ = true;
+  } else {
+    // Whoever waited behind may be the next now.
+    changed_.NotifyAll();
+  }
+  return in_time;
 }
 
 void WriterGate::Leave() {

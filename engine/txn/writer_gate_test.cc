@@ -98,5 +98,25 @@ TEST(WriterGateTest, ManyThreads) {
   EXPECT_FALSE(gate.occupied());
 }
 
+// Whoever has the gate for no better reason than to wait can make room.
+TEST(WriterGateTest, TellsThatSomebodyWaits) {
+  std::atomic<int> waits{0};
+  WriterGate gate([&] { ++waits; });
+  ASSERT_TRUE(gate.Enter());
+  EXPECT_EQ(waits, 0);
+  EXPECT_FALSE(gate.awaited());
+  std::thread other([&] {
+    EXPECT_TRUE(gate.Enter());
+    gate.Leave();
+  });
+  while (waits == 0) std::this_thread::yield();
+  EXPECT_TRUE(gate.awaited());
+  EXPECT_FALSE(gate.Enter(steady_clock::time_point::min()));
+  EXPECT_TRUE(gate.awaited());
+  gate.Leave();
+  other.join();
+  EXPECT_FALSE(gate.awaited());
+}
+
 }  // namespace
 }  // namespace espalier::txn

@@ -152,6 +152,29 @@ TEST_F(CommitTest, FlushesAreShared) {
   EXPECT_LT(run(update), kThreads * kCommits / 2);
 }
 
+// The group that collects while another one is flushed lets go of the writer's place at once.
+TEST_F(CommitTest, AGroupThatCollectsKeepsNobodyOut) {
+  Database db = Open();
+  Begin(db);
+  FlushCounter counter;
+  counter.delay_ = std::chrono::milliseconds(500);
+  const auto put = [&](const char* key) {
+    return std::thread(
+        [&db, key] { EXPECT_THAT(db.Put(db.default_keyspace(), key, "value"), IsOk()); });
+  };
+  std::thread flushed = put("flushed");
+  while (counter.flushes() == 0) std::this_thread::yield();
+  std::thread collecting = put("collecting");
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db.BeginWrite());
+  EXPECT_EQ(counter.finished(), 0);
+  ASSERT_THAT(txn.Put(db.default_keyspace(), "transaction", "value"), IsOk());
+  ASSERT_THAT(txn.Commit(), IsOk());
+  EXPECT_EQ(counter.finished(), 2);  // the second one was for both
+  flushed.join();
+  collecting.join();
+}
+
 // Nobody sees a kSync commit before it is durable.
 TEST_F(CommitTest, DurableBeforeVisible) {
   Database db = Open();
