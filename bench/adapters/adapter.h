@@ -58,15 +58,10 @@ class Session {
   virtual Touch Scan(std::string_view start, uint64_t limit) = 0;
 
   virtual void BeginWrite() = 0;
+  // The same for a transaction that only puts, by what the engine has for that.
+  virtual void BeginPuts() { BeginWrite(); }
   virtual void Put(std::string_view key, std::string_view value) = 0;
   virtual void Commit() = 0;
-
-  // A transaction of one put, by what the engine has for that.
-  virtual void PutAlone(std::string_view key, std::string_view value) {
-    BeginWrite();
-    Put(key, value);
-    Commit();
-  }
 };
 
 // One open database. The destructor closes it the way a careful program would.

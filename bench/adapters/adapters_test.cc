@@ -46,7 +46,7 @@ class AdapterTest : public testing::TestWithParam<std::string_view> {
     model_[std::string(std::string_view(key))] = dataset_.ValueOf(index, generation);
   }
 
-  // Puts all records in random order, 100 a transaction, and some again, each alone.
+  // Puts all records in random order, 100 a transaction, and some again, two at a time.
   void Load() {
     std::unique_ptr<Session> session = database_->NewSession();
     for (uint64_t index = 0; index < kRecords;) {
@@ -55,9 +55,10 @@ class AdapterTest : public testing::TestWithParam<std::string_view> {
       session->Commit();
     }
     for (uint64_t index = 0; index < kRecords; index += 50) {
-      const Key key = Dataset::KeyOf(index);
-      session->PutAlone(key, dataset_.ValueOf(index, 7));
-      model_[std::string(std::string_view(key))] = dataset_.ValueOf(index, 7);
+      session->BeginPuts();
+      Put(*session, index, 7);
+      Put(*session, index + 1, 8);
+      session->Commit();
     }
   }
 

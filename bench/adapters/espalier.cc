@@ -78,16 +78,19 @@ class EspalierSession : public Session {
   }
 
   void BeginWrite() override { write_.emplace(Checked(db_.BeginWrite(), "BeginWrite")); }
+  void BeginPuts() override {}
   void Put(std::string_view key, std::string_view value) override {
+    if (!write_.has_value()) return batch_.Put(keyspace_, key, value);
     Check(write_->Put(keyspace_, key, value), "Put");
   }
   void Commit() override {
+    if (!write_.has_value()) {
+      Check(db_.Write(batch_).status(), "Write");
+      return batch_.Clear();
+    }
     cursor_.reset();
     Check(write_->Commit().status(), "Commit");
     write_.reset();
-  }
-  void PutAlone(std::string_view key, std::string_view value) override {
-    Check(db_.Put(keyspace_, key, value).status(), "Put");
   }
 
  private:
@@ -99,6 +102,7 @@ class EspalierSession : public Session {
   const Keyspace keyspace_;
   std::optional<ReadTransaction> read_;
   std::optional<WriteTransaction> write_;
+  WriteBatch batch_;  // of a transaction that only puts
   std::optional<Cursor> cursor_;
   std::vector<std::optional<std::string_view>> found_;
 };

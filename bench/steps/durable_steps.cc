@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/steps/stopwatch.h"
+#include "bench/steps/write_steps.h"
 
 namespace espalier::bench {
 namespace {
@@ -31,13 +32,7 @@ double PutRate(Workbench& bench, const StepOptions& options, uint64_t puts_per_t
   std::unique_ptr<Session> session = bench.database->NewSession();
   Random random(options.seed + putter.number);
   return WarmRatePerSecond(options.warmup_seconds, options.seconds, [&] {
-    if (puts_per_transaction == 1) {
-      const uint64_t index = RandomIndex(putter, dataset, random);
-      session->PutAlone(Dataset::KeyOf(index),
-                        dataset.ValueOf(index, options.seed + ++putter.puts));
-      return puts_per_transaction;
-    }
-    session->BeginWrite();
+    session->BeginPuts();
     for (uint64_t i = 0; i < puts_per_transaction; ++i) {
       const uint64_t index = RandomIndex(putter, dataset, random);
       session->Put(Dataset::KeyOf(index), dataset.ValueOf(index, options.seed + ++putter.puts));
@@ -94,8 +89,8 @@ double DurableCommits(Workbench& bench, const StepOptions& options) {
   std::unique_ptr<Session> session = bench.database->NewSession();
   Random random(options.seed);
   for (uint64_t commit = 0; commit < kCommits; ++commit) {
-    const uint64_t index = random.Below(bench.dataset().record_count());
-    session->PutAlone(Dataset::KeyOf(index), bench.dataset().ValueOf(index, options.seed + commit));
+    PutInTransaction(*session, bench.dataset(), random.Below(bench.dataset().record_count()),
+                     options.seed + commit);
   }
   return kCommits;
 }

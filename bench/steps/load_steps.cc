@@ -36,7 +36,7 @@ double PutAll(Workbench& bench, const StepOptions&) {
   Stopwatch stopwatch;
   for (uint64_t index = 0; index < dataset.record_count();) {
     uint64_t end = std::min(index + kPutsPerTransaction, dataset.record_count());
-    session->BeginWrite();
+    session->BeginPuts();
     for (; index < end; ++index) session->Put(Dataset::KeyOf(index), dataset.ValueOf(index));
     session->Commit();
     if (index % kPutsPerWeighing == 0) Weigh(bench);

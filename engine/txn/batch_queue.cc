@@ -1,11 +1,14 @@
 #include "engine/txn/batch_queue.h"
 
+#include <cstddef>
 #include <memory>
 #include <new>
 #include <optional>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/types/span.h"
 #include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/log/redo.h"
@@ -93,9 +96,17 @@ absl::Status BatchQueue::Apply(Group& group, std::shared_ptr<WriteState>& transa
 
 absl::Status BatchQueue::Apply(WriteState& transaction, std::span<const uint8_t> payload) {
   log::RedoReader redo(payload);
-  while (const std::optional<log::RedoReader::Operation> operation = redo.Next()) {
-    ESPALIER_RETURN_IF_ERROR(transaction.Replay(*operation));
-  }
+  // Most batches have one operation.
+  absl::InlinedVector<log::RedoReader::Operation, 1> operations;
+  do {
+    operations.clear();
+    while (operations.size() < WriteState::kReplayedTogether) {
+      const std::optional<log::RedoReader::Operation> operation = redo.Next();
+      if (!operation.has_value()) break;
+      operations.push_back(*operation);
+    }
+    ESPALIER_RETURN_IF_ERROR(transaction.Replay(absl::MakeConstSpan(operations)));
+  } while (operations.size() == WriteState::kReplayedTogether);
   return redo.malformed() ? absl::InvalidArgumentError("a malformed batch") : absl::OkStatus();
 }
 

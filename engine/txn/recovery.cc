@@ -16,6 +16,7 @@
 #include "engine/log/log_reader.h"
 #include "engine/log/redo.h"
 #include "engine/page/large_ref.h"
+#include "engine/tree/lookup.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/replay_batch.h"
 #include "engine/txn/write_state.h"
@@ -263,6 +264,31 @@ absl::Status WriteState::Replay(const log::RedoReader::Operation& operation) {
       break;
   }
   return absl::InvalidArgumentError("an operation of an unknown kind");
+}
+
+absl::Status WriteState::Replay(absl::Span<const log::RedoReader::Operation> operations) {
+  if (operations.size() > 1) LookUp(operations);
+  for (const log::RedoReader::Operation& operation : operations) {
+    ESPALIER_RETURN_IF_ERROR(Replay(operation));
+  }
+  return absl::OkStatus();
+}
+
+// What is found is of no interest, nor what is damaged: the changes will find it in the caches.
+void WriteState::LookUp(absl::Span<const log::RedoReader::Operation> operations) {
+  std::array<std::string_view, kReplayedTogether> keys;
+  std::array<tree::Found, kReplayedTogether> found;
+  size_t count = 0;
+  while (count < operations.size() && count < keys.size() &&
+         operations[count].keyspace == operations[0].keyspace &&
+         ReplayBatch::IsOfOneKey(operations[count].kind)) {
+    keys[count] = operations[count].key;
+    ++count;
+  }
+  const absl::StatusOr<KeyspaceState*> keyspace = FindKeyspace(operations[0].keyspace);
+  if (!keyspace.ok()) return;
+  tree::FindMany(reader(), (*keyspace)->record.root, absl::MakeConstSpan(keys).first(count),
+                 absl::MakeSpan(found).first(count));
 }
 
 }  // namespace espalier::txn

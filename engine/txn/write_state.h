@@ -51,6 +51,9 @@ class WriteState final : public TransactionState {
   // Does again what the log says was done. kNotFound or kInvalidArgument for what no transaction
   // can have done.
   absl::Status Replay(const log::RedoReader::Operation& operation);
+  // Several in their order, whose pages are fetched side by side before.
+  absl::Status Replay(absl::Span<const log::RedoReader::Operation> operations);
+  static constexpr size_t kReplayedTogether = 32;
   absl::Status CommitReplay();
 
   // Drops everything.
@@ -86,6 +89,7 @@ class WriteState final : public TransactionState {
   absl::Status PutAt(KeyspaceState& keyspace, std::string_view key, std::string_view value);
   // Notes that the keyspace is about to change.
   void Touch(KeyspaceState& keyspace);
+  void LookUp(absl::Span<const log::RedoReader::Operation> operations);
   absl::Status SealReserved();
   absl::Status FreeDetached();
   absl::Status FinishCatalogue();
