@@ -1,4 +1,5 @@
-// Changes collected without a transaction, to be committed at once by Database::Write().
+// Changes collected without a transaction, to be committed at once by Database::Write(). Many
+// changes that need nothing read first are faster so than one by one in a WriteTransaction.
 //
 //   espalier::WriteBatch batch;
 //   batch.Put(db.default_keyspace(), "pear", "cordon");
