@@ -257,7 +257,7 @@ TEST(ForkedLockTest, DiesWithTheParent) {
   EXPECT_EQ(waitpid(parent, &status, 0), parent);
   EXPECT_EQ(status, 0);
   ASSERT_EQ(read(ends[0], &byte, 1), 1);
-  EXPECT_THAT(Database::Open(db.path()), IsOk());
+  ASSERT_THAT(Database::Open(db.path()), IsOk());
   close(ends[0]);
   db.Open();
 }
