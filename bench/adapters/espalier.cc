@@ -155,6 +155,7 @@ Settings GetSettings(const OpenOptions& open) {
                                   ? "the engine's choice"
                                   : absl::StrCat(options.address_space_bytes)},
       {"log_size_bytes", absl::StrCat(options.log_size_bytes)},
+      {"transactions that only put", "WriteBatch"},
       {"sorted load", absl::StrCat("Append, ", kAppendsPerTransaction, " records a transaction")},
       {"readers", "a transaction for each read, one cursor in it"},
       {"multi-get", "native"},
