@@ -60,9 +60,9 @@ absl::Status LogWriter::Map() {
   ESPALIER_ASSIGN_OR_RETURN(
       mapping_, os::Mapping::Map(file_, kBlockBytes + ring_bytes_, os::Access::kReadWrite,
                                  /*separate_read_view=*/false));
-  // Where there is no such thing (tmpfs, for one), the mapping does for all.
+  // Where there is no such thing, or only for larger blocks, the mapping does for all.
   absl::StatusOr<os::File> direct = file_.OpenDirect();
-  if (direct.ok()) {
+  if (direct.ok() && direct->DirectAlignment() <= kBlockBytes) {
     direct_.emplace(*std::move(direct));
     direct_alignment_ = direct_->DirectAlignment();
   }

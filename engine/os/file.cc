@@ -156,9 +156,9 @@ uint64_t File::DirectAlignment() const {
   const bool told =
       Observed(call, [&] { return statx(fd_, "", AT_EMPTY_PATH, STATX_DIOALIGN, &info); }) == 0;
   if (!told || (info.stx_mask & STATX_DIOALIGN) == 0 || info.stx_dio_offset_align == 0) {
-    return kMaxDirectAlignment;
+    return kUsualDirectAlignment;
   }
-  return std::clamp<uint64_t>(info.stx_dio_offset_align, kSectorBytes, kMaxDirectAlignment);
+  return std::max<uint64_t>(info.stx_dio_offset_align, kSectorBytes);
 }
 
 absl::Status File::Identify() {

@@ -62,13 +62,13 @@ class File {
   // Another opening of the same file, for reading and writing past the page cache, on which WriteAt
   // returns once the bytes survive power loss (O_DIRECT, O_DSYNC): on a device that knows forced
   // unit access, one command instead of a write and a flush. Offsets and lengths must be multiples
-  // of DirectAlignment(), addresses of kMaxDirectAlignment. Pages of the range that are cached are
+  // of DirectAlignment(), addresses of 4096. Pages of the range that are cached are
   // written and dropped first. kInvalidArgument or kUnimplemented where the file system cannot do
   // that.
   absl::StatusOr<File> OpenDirect() const;
-  // 512 to kMaxDirectAlignment, of which it is the default where the file system does not tell.
+  // 512 or more; kUsualDirectAlignment where the file system does not tell.
   uint64_t DirectAlignment() const;
-  static constexpr uint64_t kMaxDirectAlignment = 4096;
+  static constexpr uint64_t kUsualDirectAlignment = 4096;
 
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
