@@ -66,16 +66,18 @@ size_t Bitmap::CountRange(size_t begin, size_t count) const {
   return total;
 }
 
-size_t Bitmap::FindFirstSet(size_t from) const {
-  assert(from <= size_);
+size_t Bitmap::FindFirstSet(size_t from) const { return FindFirstSet(from, size_); }
+
+size_t Bitmap::FindFirstSet(size_t from, size_t end) const {
+  assert(from <= end && end <= size_);
   uint64_t mask = BitsFrom(from % kWordBits);
-  for (size_t word = from / kWordBits; word < words_.size(); ++word, mask = kAllSet) {
+  for (size_t word = from / kWordBits; word * kWordBits < end; ++word, mask = kAllSet) {
     const uint64_t candidates = words_[word] & mask;
     if (candidates != 0) {
-      return word * kWordBits + static_cast<size_t>(std::countr_zero(candidates));
+      return std::min(end, word * kWordBits + static_cast<size_t>(std::countr_zero(candidates)));
     }
   }
-  return size_;
+  return end;
 }
 
 size_t Bitmap::FindFirstClear(size_t from) const {

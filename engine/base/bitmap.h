@@ -51,6 +51,8 @@ class Bitmap {
 
   // The first set (clear) bit at or after `from`, or size() if there is none. `from` <= size().
   size_t FindFirstSet(size_t from) const;
+  // The same in [from, end), or `end` if there is none. `from` <= `end` <= size().
+  size_t FindFirstSet(size_t from, size_t end) const;
   size_t FindFirstClear(size_t from) const;
 
   std::optional<size_t> FindLastSet() const;

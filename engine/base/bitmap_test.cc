@@ -156,6 +156,8 @@ TEST(BitmapTest, BehavesAsItsModel) {
       const size_t length = below(2) == 0 ? 1 + below(8) : 1 + below(200);
       const size_t span = below(model.bits.size() - from + 1);
       ASSERT_EQ(bitmap.FindFirstSet(from), model.FindFirst(true, from));
+      ASSERT_EQ(bitmap.FindFirstSet(from, from + span),
+                std::min(from + span, model.FindFirst(true, from)));
       ASSERT_EQ(bitmap.FindFirstClear(from), model.FindFirst(false, from));
       ASSERT_EQ(bitmap.FindLastSet(), model.FindLastSet());
       ASSERT_EQ(bitmap.FindRunOfSet(from, length), model.FindRunOfSet(from, length))

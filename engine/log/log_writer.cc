@@ -52,6 +52,7 @@ LogWriter::LogWriter(os::File file, uint64_t ring_bytes, const LogPlace& place,
       callbacks_(std::move(callbacks)),
       tail_(place),
       needed_from_(needed_from.value),
+      newest_checkpoint_(needed_from),
       durable_(place.position.value) {
   mapped_begin_ = mapped_end_ = blocks_begin_ = blocks_end_ = prepared_ = place.position.value;
 }
@@ -298,8 +299,11 @@ absl::StatusOr<LogWriter::Appended> LogWriter::Append(RecordKind kind, Version v
 absl::StatusOr<LogWriter::Appended> LogWriter::AppendCheckpoint(Version version) {
   std::array<uint8_t, sizeof(RecordHeader)> record{};
   MutexLock lock(&mutex_);
-  return AppendLocked(RecordKind::kCheckpoint, version, record, /*flush_follows=*/true,
-                      /*at_block=*/true);
+  ESPALIER_ASSIGN_OR_RETURN(const Appended appended,
+                            AppendLocked(RecordKind::kCheckpoint, version, record,
+                                         /*flush_follows=*/true, /*at_block=*/true));
+  newest_checkpoint_ = appended.before.position;
+  return appended;
 }
 
 absl::StatusOr<LogWriter::Appended> LogWriter::AppendGeneration(Version version) {
@@ -381,6 +385,11 @@ uint64_t LogWriter::used_bytes() const {
 
 bool LogWriter::HasRoom() const {
   return used_bytes() + max_payload_bytes() + reserved_bytes() + 2 * kBlockBytes <= ring_bytes_;
+}
+
+LogPosition LogWriter::newest_checkpoint() const {
+  MutexLock lock(&mutex_);
+  return newest_checkpoint_;
 }
 
 Version LogWriter::version() const {

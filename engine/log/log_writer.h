@@ -100,6 +100,8 @@ class LogWriter {
   uint64_t reserved_bytes() const { return RoundUp(ring_bytes_ / 64, kBlockBytes); }
   // Bytes from the place that recovery would begin at to the end.
   uint64_t used_bytes() const;
+  // Where the newest record of AppendCheckpoint() begins, or what is needed of the log.
+  LogPosition newest_checkpoint() const;
   // Of the newest record.
   Version version() const;
   uint64_t flushes() const { return flush_latency().count(); }
@@ -157,6 +159,7 @@ class LogWriter {
   bool begin_block_ ABSL_GUARDED_BY(mutex_) = true;
   bool tail_is_direct_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t needed_from_ ABSL_GUARDED_BY(mutex_);
+  LogPosition newest_checkpoint_ ABSL_GUARDED_BY(mutex_);
   uint64_t durable_ ABSL_GUARDED_BY(mutex_);
   // Stored into the mapping and not flushed; empty when both are equal.
   uint64_t mapped_begin_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -56,9 +56,13 @@ class MemoryFile final : public BackingFile {
     EXPECT_EQ(blocks_.CountRange(first_page, count), count);
     prepared_again_.push_back({first_page, count});
   }
-  // What was prepared since the last call.
+  void Separate(uint64_t first_page, uint64_t count) override {
+    separated_.push_back({first_page, count});
+  }
+  // What was prepared, or separated, since the last call.
   std::vector<PageRun> TakePreparedNew() { return std::exchange(prepared_new_, {}); }
   std::vector<PageRun> TakePreparedAgain() { return std::exchange(prepared_again_, {}); }
+  std::vector<PageRun> TakeSeparated() { return std::exchange(separated_, {}); }
 
   // Growing beyond fails from now on.
   void set_limit_pages(uint64_t pages) { limit_pages_ = pages; }
@@ -95,6 +99,7 @@ class MemoryFile final : public BackingFile {
   Bitmap blocks_;
   std::vector<PageRun> prepared_new_;
   std::vector<PageRun> prepared_again_;
+  std::vector<PageRun> separated_;
   uint64_t limit_pages_ = UINT64_MAX;
   bool blocks_full_ = false;
 };

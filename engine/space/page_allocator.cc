@@ -21,6 +21,7 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
   reachable_count_ = reachable_.Count();
   changed_ = Bitmap(page_count / kChangeGrain + 1);
   unsealed_ = Bitmap(page_count);
+  separate_ = Bitmap(page_count);
   free_ = Bitmap(page_count);
   for (uint64_t page = reserved_pages_; page < page_count;) {
     const uint64_t begin = reachable_.FindFirstClear(page);
@@ -138,13 +139,14 @@ void PageAllocator::ResizeBitmaps(uint64_t page_count) {
   reachable_.Resize(page_count);
   changed_.Resize(page_count / kChangeGrain + 1);
   unsealed_.Resize(page_count);
+  separate_.Resize(page_count);
   free_.Resize(page_count);
   without_blocks_.Resize(page_count);
 }
 
 absl::Status PageAllocator::EnsureBlocks(uint64_t first, uint64_t count) {
-  const uint64_t hole = without_blocks_.FindFirstSet(first);
-  if (hole >= first + count) return absl::OkStatus();
+  const uint64_t hole = without_blocks_.FindFirstSet(first, first + count);
+  if (hole == first + count) return absl::OkStatus();
   // While at it, a whole stretch: it is one system call for each.
   constexpr uint64_t kStretchPages = 256;
   const uint64_t end_of_holes = without_blocks_.FindFirstClear(hole);
@@ -159,42 +161,49 @@ absl::Status PageAllocator::EnsureBlocks(uint64_t first, uint64_t count) {
   return absl::OkStatus();
 }
 
+// Only free pages, and only such with blocks.
+PageRun PageAllocator::FreeStretch(uint64_t first, uint64_t end) const {
+  end = std::min({end, free_.FindFirstClear(first + 1), page_count_});
+  return {first, without_blocks_.FindFirstSet(first, end) - first};
+}
+
 void PageAllocator::PreparePage(uint64_t page) {
   ++clean_pages_taken_;
   if (page >= prepared_.first && page < prepared_.first + prepared_.count) return;
   const uint64_t stretch = std::bit_floor(clean_pages_taken_ / kCleanPagesPerPreparedPage);
-  // Only free pages, and only such with blocks.
-  const uint64_t limit =
-      std::min(free_.FindFirstClear(page + 1), without_blocks_.FindFirstSet(page));
   if (page < untouched_from_) {
     const uint64_t pages =
         stretch < kMinStretchPages ? 1 : std::min(stretch, kMaxAgainStretchPages);
-    const uint64_t end = std::min({page + pages, limit, untouched_from_});
-    prepared_ = {page, end - page};
-    file_->PrepareAgain(page, prepared_.count);
+    prepared_ = FreeStretch(page, std::min(page + pages, untouched_from_));
+    PrepareAgain(prepared_.first, prepared_.count);
     return;
   }
   untouched_from_ = page + 1;
   if (stretch < kMinStretchPages) return;
   // To the next multiple of its size, so that large pages of the kernel fit.
   const uint64_t pages = std::min(stretch, kMaxNewStretchBytes / page_bytes_);
-  const uint64_t end = std::min((page / pages + 1) * pages, limit);
-  prepared_ = {page, end - page};
-  untouched_from_ = end;
+  prepared_ = FreeStretch(page, (page / pages + 1) * pages);
+  untouched_from_ = page + prepared_.count;
   file_->PrepareNew(page, prepared_.count);
 }
 
 void PageAllocator::PrepareRun(uint64_t first, uint64_t count) {
   const uint64_t end = first + count;
-  if (first < untouched_from_) {
-    file_->PrepareAgain(first, std::min(end, untouched_from_) - first);
-  }
+  if (first < untouched_from_) PrepareAgain(first, std::min(end, untouched_from_) - first);
   if (end <= untouched_from_) return;
   const uint64_t first_new = std::max(first, untouched_from_);
   untouched_from_ = end;
   if ((end - first_new) * page_bytes_ <= kMaxNewRunBytes) {
     file_->PrepareNew(first_new, end - first_new);
   }
+}
+
+void PageAllocator::PrepareAgain(uint64_t first, uint64_t count) {
+  if (separate_.CountRange(first, count) < count) {
+    file_->Separate(first, count);
+    separate_.SetRange(first, count);
+  }
+  if (count > 1) file_->PrepareAgain(first, count);
 }
 
 // Before an allocation changes anything, so that it can be recorded without memory for that.
@@ -223,7 +232,7 @@ absl::StatusOr<PageNumber> PageAllocator::AllocatePage(Reserve reserve) {
   if (!recent_.empty()) {
     page = recent_.back();
     recent_.pop_back();
-    if (!unsealed_.Test(page)) file_->PrepareAgain(page, 1);
+    if (!unsealed_.Test(page)) PrepareAgain(page, 1);
   } else {
     page = free_.FindFirstSet(std::min(next_single_, page_count_));
     if (page >= page_count_) page = free_.FindFirstSet(0);

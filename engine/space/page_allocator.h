@@ -38,10 +38,12 @@ class BackingFile {
   // Gives pages inside of the file disk blocks, where they were punched.
   virtual absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) = 0;
   // Pages are about to be written, for the first time since they came with Grow(), or again: lets
-  // the kernel prepare for all of them at once. Only what lies in these pages may be lost by it,
-  // and only what lies in them be written to the device because of it.
+  // the kernel prepare for all of them at once. Only what lies in these pages may be lost by it.
   virtual void PrepareNew(uint64_t first_page, uint64_t count) = 0;
   virtual void PrepareAgain(uint64_t first_page, uint64_t count) = 0;
+  // From now on, only these pages themselves are written to the device because of what is stored
+  // to them, and not what lies around them.
+  virtual void Separate(uint64_t first_page, uint64_t count) = 0;
 };
 
 struct PageRun {
@@ -150,6 +152,8 @@ class PageAllocator {
   // or a run.
   void PreparePage(uint64_t page);
   void PrepareRun(uint64_t first, uint64_t count);
+  void PrepareAgain(uint64_t first, uint64_t count);
+  PageRun FreeStretch(uint64_t first, uint64_t end) const;
   absl::Status EnsureBlocks(uint64_t first, uint64_t count);
   struct Freed {
     FreedRun run;
@@ -188,6 +192,7 @@ class PageAllocator {
   Bitmap reachable_;
   Bitmap changed_;   // grains of reachable_
   Bitmap unsealed_;  // nodes allocated since TakeUnsealed(); only those that are reachable count
+  Bitmap separate_;  // asked for by BackingFile::Separate()
   Bitmap free_;      // without those in recent_
   Bitmap without_blocks_;  // free pages that may have no disk blocks
   uint64_t untouched_from_ =

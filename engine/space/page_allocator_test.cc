@@ -153,15 +153,15 @@ TEST_F(PageAllocatorTest, NewPagesArePreparedInGrowingStretches) {
   allocator_.Begin(Version(3));
   EXPECT_EQ(AllocateOne(), next);
   EXPECT_TRUE(file_.TakePreparedNew().empty());
-  const std::vector<PageRun> again = file_.TakePreparedAgain();
-  ASSERT_EQ(again.size(), 1u);
-  EXPECT_EQ(again.front().first, next);
-  EXPECT_EQ(again.front().count, 1u);
+  const std::vector<PageRun> separated = file_.TakeSeparated();
+  ASSERT_EQ(separated.size(), 1u);
+  EXPECT_EQ(separated.front().first, next);
+  EXPECT_EQ(separated.front().count, 1u);
   allocator_.Commit();
 }
 
-// Once between two checkpoints: after that the page is dirty.
-TEST_F(PageAllocatorTest, PagesArePreparedAgainAfterACheckpoint) {
+// Not before: the page is dirty. And not more than once: it stays so.
+TEST_F(PageAllocatorTest, PagesAreSeparatedAfterACheckpoint) {
   const auto take_and_give_back = [this](uint64_t version) {
     allocator_.Begin(Version(version));
     const uint64_t page = AllocateOne();
@@ -171,13 +171,13 @@ TEST_F(PageAllocatorTest, PagesArePreparedAgainAfterACheckpoint) {
   };
   const uint64_t page = take_and_give_back(2);
   EXPECT_EQ(take_and_give_back(3), page);
-  EXPECT_TRUE(file_.TakePreparedAgain().empty());
-  allocator_.TakeUnsealed();
-  for (const uint64_t version : {4, 5}) {
+  EXPECT_TRUE(file_.TakeSeparated().empty());
+  for (const uint64_t version : {4, 5, 6}) {
+    if (version != 5) allocator_.TakeUnsealed();
     allocator_.Begin(Version(version));
     allocator_.AllocateFromFront();
     EXPECT_EQ(AllocateOne(), page);
-    EXPECT_EQ(file_.TakePreparedAgain().size(), version == 4 ? 1u : 0u);
+    EXPECT_EQ(file_.TakeSeparated().size(), version == 4 ? 1u : 0u);
     allocator_.Rollback();
   }
 }

@@ -224,26 +224,31 @@ absl::Status Engine::WaitForLogSpace(WriterGate::Deadline deadline) {
     ESPALIER_RETURN_IF_ERROR(CheckUsable());
     ESPALIER_RETURN_IF_ERROR(PoisonStatus());
     uint64_t run;
+    bool running;
     {
       MutexLock lock(&state_mutex_);
       run = background_runs_;
+      running = checkpoint_in_progress_.has_value();
     }
     log_waits_.fetch_add(1, std::memory_order_relaxed);
-    if (!background_.Request()) CheckpointInBackground();
+    if (!running && !background_.Request()) CheckpointInBackground();
     MutexLock lock(&state_mutex_);
-    while (background_runs_ == run) {
+    while (background_runs_ == run && (!running || checkpoint_in_progress_.has_value())) {
       if (!deadline.has_value()) {
         checkpoint_ended_.Wait(&state_mutex_);
       } else if (!checkpoint_ended_.WaitUntil(&state_mutex_, *deadline)) {
         return absl::DeadlineExceededError("the log is full until a checkpoint is taken");
       }
     }
-    ESPALIER_RETURN_IF_ERROR(background_status_);
+    if (background_runs_ != run) ESPALIER_RETURN_IF_ERROR(background_status_);
   }
 }
 
+// Once for what follows a checkpoint in the log, whether or not that one has ended by then.
 void Engine::RequestCheckpointIfDue() {
-  if (log_->used_bytes() < log_->ring_bytes() / 2) return;
+  const LogPosition newest = log_->newest_checkpoint();
+  if (log_->end().value - newest.value < log_->ring_bytes() / 2) return;
+  if (std::exchange(checkpoint_requested_after_, newest) == newest) return;
   // Whoever waits for room does without.
   static_cast<void>(background_.Request());
 }
@@ -384,13 +389,16 @@ void Engine::PrepareNew(uint64_t first_page, uint64_t count) {
   source_->mapping().PopulateWrite(first_page << page_shift_, count << page_shift_).IgnoreError();
 }
 
-// But a store to any part of a piece has all of it written, as INV-8 says; so what is to be written
-// again is taken out of the piece that it may be part of.
 void Engine::PrepareAgain(uint64_t first_page, uint64_t count) {
   if (access_ == os::Access::kPrivate) return;
-  source_->mapping().Separate(first_page << page_shift_, count << page_shift_);
-  if (count == 1) return;
   source_->mapping().PopulateWrite(first_page << page_shift_, count << page_shift_).IgnoreError();
+}
+
+// But a store to any part of a piece has all of it written, as INV-8 says; so what is to be written
+// again is taken out of the piece that it may be part of.
+void Engine::Separate(uint64_t first_page, uint64_t count) {
+  if (access_ == os::Access::kPrivate) return;
+  source_->mapping().Separate(first_page << page_shift_, count << page_shift_);
 }
 
 void Engine::NoteSpaceStats() {

@@ -252,6 +252,7 @@ class Engine final : private space::BackingFile {
   absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) override;
   void PrepareNew(uint64_t first_page, uint64_t count) override;
   void PrepareAgain(uint64_t first_page, uint64_t count) override;
+  void Separate(uint64_t first_page, uint64_t count) override;
 
   // --- checkpoint.cc
   // The claim to be the one that takes a checkpoint. ClaimCheckpoint() is called with the gate and
@@ -329,6 +330,8 @@ class Engine final : private space::BackingFile {
 
   // Changed with the gate and the mutex: who has either may look.
   std::shared_ptr<log::LogWriter> log_;
+  // The checkpoint in it that the next one was requested after.
+  std::optional<LogPosition> checkpoint_requested_after_;
   // The memory of a writer's operations, handed on from one to the next.
   log::RedoBuffer spare_redo_;
 
