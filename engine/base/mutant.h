@@ -10,6 +10,7 @@
 
 #define ESPALIER_FOR_EACH_MUTANT(M) \
   M(SkipDataFlush)                  \
+  M(FlushNodesOnly)                 \
   M(SlotBeforeData)                 \
   M(SkipSlotFlush)                  \
   M(SlotBeforeLog)                  \

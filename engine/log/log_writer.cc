@@ -368,6 +368,12 @@ absl::Status LogWriter::Flush(LogPosition end) {
   return status;
 }
 
+void LogWriter::AwaitFlush() const {
+  MutexLock lock(&mutex_);
+  const uint64_t ended = flush_latency_.count();
+  while (flushing_ && flush_latency_.count() == ended) flushed_.Wait(&mutex_);
+}
+
 LogPosition LogWriter::end() const {
   MutexLock lock(&mutex_);
   return tail_.position;

@@ -85,6 +85,8 @@ class LogWriter {
 
   // Returns when everything before `end` is durable. The first error stays (INV-9).
   absl::Status Flush(LogPosition end);
+  // Returns when the flush that is under way, if one is, has ended.
+  void AwaitFlush() const;
   // What was appended last ends here.
   LogPosition end() const;
 
@@ -152,7 +154,7 @@ class LogWriter {
   const Callbacks callbacks_;
 
   mutable Mutex mutex_;
-  CondVar flushed_;
+  mutable CondVar flushed_;
   LogPlace tail_ ABSL_GUARDED_BY(mutex_);
   Version tail_version_ ABSL_GUARDED_BY(mutex_){0};
   // A flush ended the block that the tail lies in.

@@ -27,6 +27,7 @@ enum class SystemCallKind {
   kTruncate,     // ftruncate
   kAllocate,     // fallocate
   kPunchHole,    // fallocate(FALLOC_FL_PUNCH_HOLE)
+  kWriteBack,    // sync_file_range
   kSyncData,     // fdatasync
   kSyncAll,      // fsync, of a file or a directory
   kLock,         // fcntl(F_OFD_SETLK)

@@ -341,6 +341,25 @@ absl::StatusOr<bool> File::PunchHole(uint64_t offset, uint64_t length) {
   return ErrnoStatus(errno, "punch hole in", path_);
 }
 
+absl::Status File::WriteBack(uint64_t offset, uint64_t length) {
+  const SystemCall call = {.kind = SystemCallKind::kWriteBack,
+                           .path = path_,
+                           .fd = fd_,
+                           .offset = offset,
+                           .length = length};
+  constexpr unsigned kAndWait =
+      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  if (Observed(call,
+               [&] {
+                 return sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(length),
+                                        kAndWait);
+               }) == -1 &&
+      errno != ENOSYS) {
+    return ErrnoStatus(errno, "write back", path_);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status File::SyncData() {
   if (Observed({.kind = SystemCallKind::kSyncData, .path = path_, .fd = fd_},
                [&] { return fdatasync(fd_); }) == -1) {

@@ -97,6 +97,10 @@ class File {
   // nobody may store to the range meanwhile.
   absl::Status Allocate(uint64_t offset, uint64_t length);
 
+  // Writes the range's dirty pages to the device, without flushing them: what is left for a flush
+  // to do. Its errors are those of a flush (INV-9).
+  absl::Status WriteBack(uint64_t offset, uint64_t length);
+
   // Gives the range's whole blocks back to the file system; it reads as zeros, the size stays.
   // False if the file system cannot.
   absl::StatusOr<bool> PunchHole(uint64_t offset, uint64_t length);

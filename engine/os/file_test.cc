@@ -229,6 +229,19 @@ TEST_F(FileTest, PunchHoleGivesBlocksBack) {
   EXPECT_THAT(file.PunchHole(0, 4096), IsOkAndHolds(false));
 }
 
+TEST_F(FileTest, WriteBackReportsWhatAFlushWould) {
+  ESPALIER_ASSERT_OK_AND_ASSIGN(File file, File::CreateExclusive(path_));
+  EXPECT_THAT(file.WriteAt(0, Bytes(1 << 20, 1)), IsOk());
+  EXPECT_THAT(file.WriteBack(4096, 1 << 19), IsOk());
+  {
+    const FailingCalls calls(SystemCallKind::kWriteBack, EIO);
+    EXPECT_THAT(file.WriteBack(0, 4096), StatusIs(absl::StatusCode::kInternal));
+  }
+  // Where the kernel has no such call, the flush does all.
+  const FailingCalls calls(SystemCallKind::kWriteBack, ENOSYS);
+  EXPECT_THAT(file.WriteBack(0, 4096), IsOk());
+}
+
 TEST_F(FileTest, IdentityIsThatOfTheFileNotOfItsName) {
   ESPALIER_ASSERT_OK_AND_ASSIGN(const File file, File::CreateExclusive(path_));
   ASSERT_EQ(link(path_.c_str(), dir_.File("link").c_str()), 0);

@@ -20,6 +20,7 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
   reachable_.Resize(page_count);
   reachable_count_ = reachable_.Count();
   changed_ = Bitmap(page_count / kChangeGrain + 1);
+  written_ = Bitmap(page_count / kWrittenGrain + 1);
   unsealed_ = Bitmap(page_count);
   separate_ = Bitmap(page_count);
   free_ = Bitmap(page_count);
@@ -104,6 +105,12 @@ void PageAllocator::MarkReachable(uint64_t first, uint64_t count, bool reachable
   }
 }
 
+void PageAllocator::MarkWritten(uint64_t first, uint64_t count) {
+  if (count > 1 && IsMutant(Mutant::kFlushNodesOnly)) return;
+  const uint64_t first_grain = first / kWrittenGrain;
+  written_.SetRange(first_grain, (first + count - 1) / kWrittenGrain - first_grain + 1);
+}
+
 uint64_t PageAllocator::GrowthStep(uint64_t needed) const {
   constexpr uint64_t kMaxStepBytes = uint64_t{64} << 20;
   const uint64_t proportional = page_count_ / 8 + 1;
@@ -131,13 +138,14 @@ absl::Status PageAllocator::GrowFor(uint64_t count, Reserve reserve) {
   ResizeBitmaps(page_count_);
   free_.SetRange(first, grown);
   free_count_ += grown;
-  next_single_ = std::min(next_single_, first);
+  ChooseWindowsAnew();
   return absl::OkStatus();
 }
 
 void PageAllocator::ResizeBitmaps(uint64_t page_count) {
   reachable_.Resize(page_count);
   changed_.Resize(page_count / kChangeGrain + 1);
+  written_.Resize(page_count / kWrittenGrain + 1);
   unsealed_.Resize(page_count);
   separate_.Resize(page_count);
   free_.Resize(page_count);
@@ -216,11 +224,51 @@ void PageAllocator::ReserveRecord() {
 void PageAllocator::RecordAllocation(uint64_t first, uint64_t count) {
   free_count_ -= count;
   MarkReachable(first, count, true);
+  MarkWritten(first, count);
   if (!allocated_.empty() && allocated_.back().first + allocated_.back().count == first) {
     allocated_.back().count += count;
   } else {
     allocated_.push_back({first, count});
   }
+}
+
+// There is one.
+uint64_t PageAllocator::FindSingle(Reserve reserve) {
+  if (front_first_) {
+    const uint64_t page = free_.FindFirstSet(next_single_);
+    return page < page_count_ ? page : free_.FindFirstSet(0);
+  }
+  while (true) {
+    const uint64_t end = std::min(window_end_, page_count_);
+    const uint64_t page = free_.FindFirstSet(std::min(next_single_, end), end);
+    if (page < end) return page;
+    if (EnterNextWindow()) continue;
+    next_window_ = 0;
+    if (wanted_ + 1 == kWantedFree.size()) continue;
+    ++wanted_;
+    const bool few = free_count_ <= page_count_ / kPagesPerScattered;
+    if (wanted_ + 1 == kWantedFree.size() && few && page_count_ >= kFewPages) {
+      // On a full disk the scattered ones will do.
+      GrowFor(1, reserve).IgnoreError();
+    }
+  }
+}
+
+bool PageAllocator::EnterNextWindow() {
+  for (; next_window_ < page_count_; next_window_ += kWindowPages) {
+    const uint64_t count = std::min(kWindowPages, page_count_ - next_window_);
+    if (free_.CountRange(next_window_, count) < kWantedFree[wanted_]) continue;
+    next_single_ = next_window_;
+    next_window_ += kWindowPages;
+    window_end_ = next_window_;
+    return true;
+  }
+  return false;
+}
+
+void PageAllocator::ChooseWindowsAnew() {
+  next_window_ = 0;
+  wanted_ = 0;
 }
 
 absl::StatusOr<PageNumber> PageAllocator::AllocatePage(Reserve reserve) {
@@ -232,10 +280,8 @@ absl::StatusOr<PageNumber> PageAllocator::AllocatePage(Reserve reserve) {
   if (!recent_.empty()) {
     page = recent_.back();
     recent_.pop_back();
-    if (!unsealed_.Test(page)) PrepareAgain(page, 1);
   } else {
-    page = free_.FindFirstSet(std::min(next_single_, page_count_));
-    if (page >= page_count_) page = free_.FindFirstSet(0);
+    page = FindSingle(reserve);
     ESPALIER_RETURN_IF_ERROR(EnsureBlocks(page, 1));
     if (!unsealed_.Test(page)) PreparePage(page);
     free_.Clear(page);
@@ -285,7 +331,7 @@ void PageAllocator::FreeRun(PageNumber first, uint64_t count, Version birth, Log
 
 void PageAllocator::MakeFree(const FreedRun& run) {
   free_count_ += run.count;
-  if (run.count == 1 && recent_.size() < kMaxRecent && !front_first_) {
+  if (run.count == 1 && unsealed_.Test(run.first) && recent_.size() < kMaxRecent && !front_first_) {
     recent_.push_back(run.first);
   } else {
     free_.SetRange(run.first, run.count);
@@ -317,6 +363,7 @@ void PageAllocator::Reclaim(absl::Span<const Version> protected_versions, Versio
     undecided_.insert(undecided_.end(), freed_by_then, logged_.end());
     logged_.erase(freed_by_then, logged_.end());
     durable_ = durable;
+    ChooseWindowsAnew();
   }
   {
     size_t placed = 0;
@@ -377,21 +424,58 @@ void PageAllocator::GiveBackWithheld(PageNumber first, uint64_t count) {
 
 void PageAllocator::AdoptWithheld(PageNumber first, uint64_t count) {
   MarkReachable(first.value, count, true);
+  MarkWritten(first.value, count);
   allocated_.push_back({first.value, count});
 }
 
-std::vector<PageNumber> PageAllocator::TakeUnsealed() {
-  // What was freed just now was written before the flush and is no longer warm and dirty after it.
-  FlushRecent();
-  std::vector<PageNumber> pages;
+// Where memory runs out, nothing was taken.
+Unflushed PageAllocator::TakeUnflushed() {
+  Unflushed taken;
   for (uint64_t page = unsealed_.FindFirstSet(0); page < unsealed_.size();
        page = unsealed_.FindFirstSet(page + 1)) {
-    if (reachable_.Test(page)) pages.emplace_back(page);
+    if (reachable_.Test(page)) taken.nodes.emplace_back(page);
   }
-  unsealed_ = Bitmap(page_count_);
+  taken.stretches = WrittenStretches();
+  // What was freed just now was written before the flush and is no longer warm and dirty after it.
+  FlushRecent();
+  unsealed_.ClearRange(0, unsealed_.size());
+  written_.ClearRange(0, written_.size());
   clean_pages_taken_ = 0;
   prepared_ = {};
-  return pages;
+  return taken;
+}
+
+std::vector<PageRun> PageAllocator::WrittenStretches() const {
+  std::vector<PageRun> stretches;
+  const auto close_gaps = [&](uint64_t largest) {
+    size_t last = 0;
+    for (size_t i = 1; i < stretches.size(); ++i) {
+      const PageRun next = stretches[i];
+      PageRun& before = stretches[last];
+      if (next.first - (before.first + before.count) <= largest) {
+        before.count = next.first + next.count - before.first;
+      } else {
+        stretches[++last] = next;
+      }
+    }
+    if (!stretches.empty()) stretches.resize(last + 1);
+  };
+  for (uint64_t grain = written_.FindFirstSet(0); grain < written_.size();) {
+    const uint64_t end = written_.FindFirstClear(grain);
+    stretches.push_back({grain * kWrittenGrain, (end - grain) * kWrittenGrain});
+    grain = written_.FindFirstSet(end);
+  }
+  close_gaps(kWindowPages);
+  if (stretches.size() <= kMaxStretches) return stretches;
+  // Only the largest gaps stay.
+  std::vector<uint64_t> gaps;
+  for (size_t i = 1; i < stretches.size(); ++i) {
+    gaps.push_back(stretches[i].first - (stretches[i - 1].first + stretches[i - 1].count));
+  }
+  const auto largest_closed = gaps.end() - static_cast<ptrdiff_t>(kMaxStretches);
+  std::nth_element(gaps.begin(), largest_closed, gaps.end());
+  close_gaps(*largest_closed);
+  return stretches;
 }
 
 std::vector<uint64_t> PageAllocator::TakeChangedParts(uint64_t pages_per_part) {
@@ -463,6 +547,7 @@ void PageAllocator::AllocateFromFront() {
   FlushRecent();
   front_first_ = true;
   next_single_ = 0;
+  window_end_ = 0;
   next_run_ = 0;
 }
 

@@ -11,6 +11,7 @@
 #ifndef ESPALIER_ENGINE_SPACE_PAGE_ALLOCATOR_H_
 #define ESPALIER_ENGINE_SPACE_PAGE_ALLOCATOR_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -49,6 +50,12 @@ class BackingFile {
 struct PageRun {
   uint64_t first = 0;
   uint64_t count = 0;
+};
+
+// What a checkpoint has to make durable.
+struct Unflushed {
+  std::vector<PageNumber> nodes;  // those that the newest version reaches, in their order: unsealed
+  std::vector<PageRun> stretches;  // few, in their order; they hold all of it, and little else
 };
 
 // Whether an allocation may use the last free pages. On a full disk they are kept for what gives
@@ -99,8 +106,8 @@ class PageAllocator {
   void AdoptWithheld(PageNumber first, uint64_t count);
 
   // --- Checkpoints -------------------------------------------------------------------------------
-  // The nodes allocated since the last call that the newest version still reaches: not sealed yet.
-  std::vector<PageNumber> TakeUnsealed();
+  // What was allocated since the last call.
+  Unflushed TakeUnflushed();
   // Pages reachable from the newest version; the space map writes it down.
   const Bitmap& reachable() const { return reachable_; }
   // The parts of `reachable()`, `pages_per_part` pages each, that may have changed since the last
@@ -161,7 +168,12 @@ class PageAllocator {
   };
   void MakeFree(const FreedRun& run);
   void MarkReachable(uint64_t first, uint64_t count, bool reachable);
+  uint64_t FindSingle(Reserve reserve);
+  bool EnterNextWindow();
+  void ChooseWindowsAnew();
+  void MarkWritten(uint64_t first, uint64_t count);
   void RecordAllocation(uint64_t first, uint64_t count);
+  std::vector<PageRun> WrittenStretches() const;
   void FlushRecent();
   // Puts the run on the list of the youngest version that sees it, or among the free pages.
   void Place(const FreedRun& run, absl::Span<const Version> protected_versions);
@@ -179,10 +191,20 @@ class PageAllocator {
   static constexpr uint64_t kMinStretchPages = 16;
   // A new run that is larger than this is left to its first stores.
   static constexpr uint64_t kMaxNewRunBytes = uint64_t{64} << 20;
+  // Single pages come from windows of this size that have many free ones, if there are any, so that
+  // what one checkpoint has to write lies together; and so does then what a later one makes free.
+  // In a large file, free pages that lie scattered are not used for this while they are few.
+  static constexpr uint64_t kWindowPages = 512;
+  static constexpr std::array<uint64_t, 3> kWantedFree = {384, 64, 1};
+  static constexpr uint64_t kPagesPerScattered = 16;
+  static constexpr uint64_t kFewPages = 64 * kWindowPages;
   // What the stack of recently freed pages holds at the most.
   static constexpr size_t kMaxRecent = 4096;
-  // Changes of `reachable_` are noted for parts of this many pages.
+  // Changes of `reachable_` are noted for parts of this many pages, and allocations.
   static constexpr uint64_t kChangeGrain = 4096;
+  static constexpr uint64_t kWrittenGrain = 16;
+  // Each stretch is a flush of its own.
+  static constexpr size_t kMaxStretches = 16;
 
   const uint64_t reserved_pages_;
   const uint32_t page_bytes_;
@@ -190,23 +212,26 @@ class PageAllocator {
 
   uint64_t page_count_ = 0;
   Bitmap reachable_;
-  Bitmap changed_;   // grains of reachable_
-  Bitmap unsealed_;  // nodes allocated since TakeUnsealed(); only those that are reachable count
-  Bitmap separate_;  // asked for by BackingFile::Separate()
-  Bitmap free_;      // without those in recent_
+  Bitmap changed_;         // grains of reachable_
+  Bitmap written_;         // grains that were allocated from since TakeUnflushed()
+  Bitmap unsealed_;        // nodes allocated since then; only those that are reachable count
+  Bitmap separate_;        // asked for by BackingFile::Separate()
+  Bitmap free_;            // without those in recent_
   Bitmap without_blocks_;  // free pages that may have no disk blocks
   uint64_t untouched_from_ =
       0;  // the pages from here on came with Grow() and were never handed out
-  std::vector<uint64_t>
-      recent_;               // free pages that were in use just now: still cached, and dirty anyway
-  uint64_t free_count_ = 0;  // in free_ and recent_
+  std::vector<uint64_t> recent_;  // free pages that are dirty anyway, and still cached
+  uint64_t free_count_ = 0;       // in free_ and recent_
   uint64_t reachable_count_ = 0;
   uint64_t waiting_count_ = 0;
-  uint64_t next_single_ = 0;  // where the search for a single page goes on
+  uint64_t next_single_ = 0;  // where the search for a single page goes on,
+  uint64_t window_end_ = 0;   // and ends
+  uint64_t next_window_ = 0;  // where it then looks for a window
+  size_t wanted_ = 0;         // with kWantedFree[wanted_] free pages
   uint64_t next_run_ = 0;
   bool front_first_ = false;
 
-  // Since the last TakeUnsealed().
+  // Since the last TakeUnflushed().
   uint64_t clean_pages_taken_ = 0;  // that were not stored to since then
   PageRun prepared_;                // the stretch that was prepared last
 

@@ -148,7 +148,7 @@ TEST_F(PageAllocatorTest, NewPagesArePreparedInGrowingStretches) {
   allocator_.Commit();
 
   // A checkpoint: what is left of the stretch is clean now, and part of a folio with pages in use.
-  const uint64_t next = allocator_.TakeUnsealed().back().value + 1;
+  const uint64_t next = allocator_.TakeUnflushed().nodes.back().value + 1;
   ASSERT_LT(next, end);
   allocator_.Begin(Version(3));
   EXPECT_EQ(AllocateOne(), next);
@@ -173,7 +173,7 @@ TEST_F(PageAllocatorTest, PagesAreSeparatedAfterACheckpoint) {
   EXPECT_EQ(take_and_give_back(3), page);
   EXPECT_TRUE(file_.TakeSeparated().empty());
   for (const uint64_t version : {4, 5, 6}) {
-    if (version != 5) allocator_.TakeUnsealed();
+    if (version != 5) allocator_.TakeUnflushed();
     allocator_.Begin(Version(version));
     allocator_.AllocateFromFront();
     EXPECT_EQ(AllocateOne(), page);
@@ -201,6 +201,81 @@ TEST_F(PageAllocatorTest, RunsArePrepared) {
   ASSERT_EQ(more.size(), 1u);
   EXPECT_EQ(more.front().first, run.value + 100);
   EXPECT_EQ(more.front().count, 50u);
+  allocator_.Commit();
+}
+
+// What a checkpoint is to write lies together, though pages become free all over the file.
+TEST_F(PageAllocatorTest, SinglePagesComeFromFreeWindows) {
+  constexpr uint64_t kPages = 60'000;
+  constexpr uint64_t kWindow = 512;
+  std::vector<uint64_t> pages;
+  allocator_.Begin(Version(2));
+  while (pages.size() < kPages || allocator_.free_pages() > 33) pages.push_back(AllocateOne());
+  allocator_.Commit();
+  allocator_.TakeUnflushed();
+  // All of some windows, and little of the others.
+  std::set<uint64_t> emptied;
+  allocator_.Begin(Version(3));
+  for (const uint64_t page : pages) {
+    const uint64_t window = page / kWindow;
+    const bool all = window % 10 == 5;
+    if (all) emptied.insert(window);
+    if (all || page % 100 == 0) allocator_.Free(PageNumber(page), Version(2));
+  }
+  allocator_.Commit();
+  allocator_.Reclaim({}, Version(3));
+  allocator_.Begin(Version(4));
+  const uint64_t end = allocator_.page_count();
+  const size_t emptied_count = emptied.size();
+  uint64_t window = pages.back() / kWindow;  // where the search stands
+  for (uint64_t i = 0; i < (emptied_count - 1) * kWindow; ++i) {
+    const uint64_t page = AllocateOne();
+    EXPECT_TRUE(page / kWindow == window || emptied.erase(page / kWindow) == 1) << page;
+    window = page / kWindow;
+  }
+  EXPECT_LE(allocator_.TakeUnflushed().stretches.size(), emptied_count);
+  // What is left is so little that the file grows instead.
+  ASSERT_LT(allocator_.free_pages(), end / 16);
+  for (uint64_t i = 0; i < 2 * kWindow; ++i) AllocateOne();
+  EXPECT_GT(allocator_.page_count(), end);
+  EXPECT_GE(AllocateOne(), end);
+  allocator_.Rollback();
+  // Unless it cannot.
+  allocator_.Begin(Version(5));
+  file_.set_limit_pages(allocator_.page_count());
+  while (allocator_.free_pages() > 100) AllocateOne();
+  allocator_.Rollback();
+}
+
+// Few flushes, however many places were written to.
+TEST_F(PageAllocatorTest, StretchesAreFew) {
+  allocator_.Begin(Version(2));
+  std::vector<uint64_t> pages;
+  for (uint64_t i = 0; i < 100'000; ++i) pages.push_back(AllocateOne());
+  allocator_.Commit();
+  EXPECT_EQ(allocator_.TakeUnflushed().stretches.size(), 1u);
+  EXPECT_TRUE(allocator_.TakeUnflushed().stretches.empty());
+  // Forty places, with the largest gaps before the last ones.
+  allocator_.Begin(Version(3));
+  for (uint64_t i = 0; i < 40; ++i) {
+    allocator_.Free(PageNumber(pages[i * (1'000 + i * 30)]), Version(2));
+  }
+  allocator_.Commit();
+  allocator_.Reclaim({}, Version(3));
+  allocator_.Begin(Version(4));
+  allocator_.AllocateFromFront();
+  std::vector<uint64_t> written;
+  for (uint64_t i = 0; i < 40; ++i) written.push_back(AllocateOne());
+  const std::vector<PageRun> stretches = allocator_.TakeUnflushed().stretches;
+  EXPECT_LE(stretches.size(), 16u);
+  EXPECT_GE(stretches.size(), 12u);
+  EXPECT_GT(stretches.front().count, 20'000u);
+  EXPECT_LE(stretches.back().count, 16u);
+  for (const uint64_t page : written) {
+    EXPECT_TRUE(std::any_of(stretches.begin(), stretches.end(), [&](const PageRun& run) {
+      return page >= run.first && page < run.first + run.count;
+    })) << page;
+  }
   allocator_.Commit();
 }
 
@@ -240,7 +315,7 @@ class Model {
         GiveSpaceBack();
         break;
       case 5:
-        TakeUnsealed();
+        TakeUnflushed();
         break;
       case 6:
         TakeChangedParts();
@@ -332,6 +407,7 @@ class Model {
       dead_.erase(page);
       unsealed_.erase(page);
       changed_.insert(page);
+      written_.insert(page);
       StoreLE64(file_.source().write_page(PageNumber(page)), version);
     }
     if (count == 1) unsealed_.insert(first->value);
@@ -392,13 +468,23 @@ class Model {
     EXPECT_TRUE(allocator_.FindFreeRuns(8).empty());
   }
 
-  void TakeUnsealed() {
+  void TakeUnflushed() {
     std::vector<PageNumber> expected;
     for (const uint64_t page : unsealed_) {
       if (live_.contains(page)) expected.emplace_back(page);
     }
-    EXPECT_EQ(allocator_.TakeUnsealed(), expected);
+    const Unflushed taken = allocator_.TakeUnflushed();
+    EXPECT_EQ(taken.nodes, expected);
+    Bitmap stretches(allocator_.page_count() + 1000);  // the last one may end behind the file
+    for (const PageRun& run : taken.stretches) {
+      EXPECT_EQ(stretches.FindFirstSet(run.first), stretches.size()) << "not in their order";
+      stretches.SetRange(run.first, run.count);
+    }
+    for (const uint64_t page : written_) {
+      EXPECT_TRUE(page >= allocator_.page_count() || stretches.Test(page)) << page;
+    }
     unsealed_.clear();
+    written_.clear();
   }
 
   void TakeChangedParts() {
@@ -449,6 +535,7 @@ class Model {
   std::map<uint64_t, uint64_t> live_;  // page to birth
   std::map<uint64_t, Life> dead_;      // the last life of pages that are not in use
   std::set<uint64_t> unsealed_;
+  std::set<uint64_t> written_;
   std::set<uint64_t> changed_;
   bool front_ = false;
 };

@@ -33,7 +33,7 @@ class SpaceMapTest : public ::testing::Test {
     Begin();
     EXPECT_THAT(map_.Rewrite(allocator_, Version(version_)), IsOk());
     allocator_.Commit();
-    const std::vector<PageNumber> unsealed = allocator_.TakeUnsealed();
+    const std::vector<PageNumber> unsealed = allocator_.TakeUnflushed().nodes;
     const std::vector<PageNumber> own = map_.Pages();
     size_t written = 0;
     for (const PageNumber page : unsealed) {
@@ -187,7 +187,7 @@ TEST_F(SpaceMapTest, OfAFileThatWasLongerOnce) {
   ASSERT_THAT(map_.Rewrite(allocator_, Version(version_)), IsOk());
   allocator_.Commit();
   allocator_.Reclaim({}, Version(0));
-  for (const PageNumber page : allocator_.TakeUnsealed()) {
+  for (const PageNumber page : allocator_.TakeUnflushed().nodes) {
     page::SealPage(file_.source().write_page(page), MemoryFile::kPageBytes, page);
   }
   const uint64_t pages = allocator_.PagesWithoutFreeTail();

@@ -20,38 +20,16 @@
 namespace espalier::txn {
 namespace {
 
-// Free space inside of the file is given back from this many bytes in a row on.
-constexpr uint64_t kPunchBytes = uint64_t{1} << 20;
+// Free space inside of the file is given back from this many bytes in a row on; where nobody is
+// about to use it again, from fewer, though not in any number of holes.
+constexpr uint64_t kLargeHoleBytes = uint64_t{1} << 20;
+constexpr uint64_t kSmallHoleBytes = uint64_t{64} << 10;
+constexpr size_t kMaxSmallHoles = 8192;
 
-// Where one page of so many is about to be flushed, the others are mapped again for less.
-constexpr uint64_t kWindowPages = 512;
-constexpr uint64_t kDensePages = kWindowPages / 16;
-
-// `pages` in their order.
-void DropDenseTranslations(const std::vector<PageNumber>& pages, uint32_t page_shift,
-                           os::Mapping& mapping) {
-  uint64_t dense_begin = 0;  // in windows; a run of dense ones that goes on to dense_end
-  uint64_t dense_end = 0;
-  const auto drop = [&] {
-    const uint64_t window_bytes = kWindowPages << page_shift;
-    const uint64_t offset = dense_begin * window_bytes;
-    if (dense_begin < dense_end)
-      mapping.DropTranslations(offset, dense_end * window_bytes - offset);
-  };
-  for (auto page = pages.begin(); page != pages.end();) {
-    const uint64_t window = page->value / kWindowPages;
-    const auto next = std::lower_bound(page, pages.end(), PageNumber((window + 1) * kWindowPages));
-    if (static_cast<uint64_t>(next - page) >= kDensePages) {
-      if (dense_end != window) {
-        drop();
-        dense_begin = window;
-      }
-      dense_end = window + 1;
-    }
-    page = next;
-  }
-  drop();
-}
+// What is written back at once.
+constexpr uint64_t kStepBytes = uint64_t{2} << 20;
+// Where one page of so many is about to be written back, the others are mapped again for less.
+constexpr uint64_t kPagesPerDensePage = 16;
 
 }  // namespace
 
@@ -100,7 +78,7 @@ absl::Status Engine::Checkpoint() {
   ESPALIER_RETURN_IF_ERROR(CheckpointOnce(Closing::kNo));
   gate_.Enter();
   absl::Cleanup leave = [this] { gate_.Leave(); };
-  return GiveSpaceBack(/*all_of_the_tail=*/false);
+  return GiveSpaceBack(GiveBack::kLarge);
 }
 
 void Engine::CheckpointInBackground() {
@@ -172,7 +150,7 @@ absl::Status Engine::RewriteSpaceMap(Version version, FrozenVersion& frozen) {
   allocator_->AllocateFromFront();
   ESPALIER_RETURN_IF_ERROR(space_map_->Rewrite(*allocator_, version, [&] {
     allocator_->PrepareCommit();
-    frozen.unsealed = allocator_->TakeUnsealed();
+    frozen.unflushed = allocator_->TakeUnflushed();
   }));
   return OutgrownStatus();
 }
@@ -200,6 +178,13 @@ void Engine::FreezeApplied(bool unchanged, Closing closing, FrozenVersion& froze
   checkpoint_in_progress_ = version.version;
 }
 
+uint64_t Engine::FrozenVersion::NodesIn(uint64_t first, uint64_t count) const {
+  const std::vector<PageNumber>& nodes = unflushed.nodes;
+  const auto begin = std::lower_bound(nodes.begin(), nodes.end(), PageNumber(first));
+  const auto end = std::lower_bound(begin, nodes.end(), PageNumber(first + count));
+  return static_cast<uint64_t>(end - begin);
+}
+
 absl::Status Engine::Finish(const FrozenVersion& frozen) {
   const auto begin = std::chrono::steady_clock::now();
   const absl::Status status = WriteFrozen(frozen);
@@ -222,22 +207,46 @@ absl::Status Engine::Finish(const FrozenVersion& frozen) {
 
 absl::Status Engine::WriteFrozen(const FrozenVersion& frozen) {
   page::PageSource& source = *frozen.source;
-  for (const PageNumber number : frozen.unsealed) {
+  for (const PageNumber number : frozen.unflushed.nodes) {
     if (IsMutant(Mutant::kSkipSealing)) break;
     page::SealPage(source.write_page(number), page_bytes(), number);
   }
-  DropDenseTranslations(frozen.unsealed, page_shift_, source.mapping());
   if (IsMutant(Mutant::kSlotBeforeData)) {
     ESPALIER_RETURN_IF_ERROR(WriteSlot(frozen.slot, source));
   }
   // Pages that a fault replaced by zeros were sealed with them: the flush reports the fault.
-  if (!IsMutant(Mutant::kSkipDataFlush)) {
-    ESPALIER_RETURN_IF_ERROR(source.mapping().Sync(0, frozen.file_pages << page_shift_));
-  }
+  if (!IsMutant(Mutant::kSkipDataFlush)) ESPALIER_RETURN_IF_ERROR(FlushData(frozen));
   if (frozen.log != nullptr && !IsMutant(Mutant::kSlotBeforeLog)) {
     ESPALIER_RETURN_IF_ERROR(frozen.log->Flush(frozen.log_end));
   }
   return WriteSlot(frozen.slot, source);
+}
+
+// What is written meanwhile, for the next version, lies elsewhere for the most part and is left
+// alone. In steps: a commit that waits for the device waits for one of them and not for all.
+absl::Status Engine::FlushData(const FrozenVersion& frozen) {
+  os::Mapping& mapping = frozen.source->mapping();
+  const uint64_t file_bytes = frozen.file_pages << page_shift_;
+  const auto end_of = [&](const space::PageRun& stretch) {
+    return std::min((stretch.first + stretch.count) << page_shift_, file_bytes);
+  };
+  for (const space::PageRun& stretch : frozen.unflushed.stretches) {
+    const uint64_t end = end_of(stretch);
+    for (uint64_t begin = stretch.first << page_shift_; begin < end; begin += kStepBytes) {
+      const uint64_t length = std::min(kStepBytes, end - begin);
+      if (frozen.NodesIn(begin >> page_shift_, length >> page_shift_) >=
+          (length >> page_shift_) / kPagesPerDensePage) {
+        mapping.DropTranslations(begin, length);
+      }
+      ESPALIER_RETURN_IF_ERROR(file_.WriteBack(begin, length));
+      if (frozen.log != nullptr) frozen.log->AwaitFlush();
+    }
+  }
+  for (const space::PageRun& stretch : frozen.unflushed.stretches) {
+    const uint64_t begin = stretch.first << page_shift_;
+    ESPALIER_RETURN_IF_ERROR(mapping.Sync(begin, end_of(stretch) - begin));
+  }
+  return absl::OkStatus();
 }
 
 // To the place of the older slot. The caller notes that it is the newer one now.
@@ -334,13 +343,13 @@ void Engine::RemoveLog() {
 
 // What the file system refuses stays for the next time. Nothing goes once a flush has failed: the
 // slot that it was for may be on the disk, and what that refers to must stay.
-absl::Status Engine::GiveSpaceBack(bool all_of_the_tail) {
+absl::Status Engine::GiveSpaceBack(GiveBack what) {
   ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   ReclaimPages();
   const uint64_t pages = allocator_->page_count();
   const uint64_t needed = allocator_->PagesWithoutFreeTail();
   // A file that goes on growing would only grow again what a checkpoint takes away.
-  const uint64_t kept = all_of_the_tail ? 0 : std::max<uint64_t>(needed / 16, 64);
+  const uint64_t kept = what == GiveBack::kAll ? 0 : std::max<uint64_t>(needed / 16, 64);
   if (pages > needed + kept) {
     const uint64_t target = needed + kept;
     if (file_.Truncate(target << page_shift_).ok()) {
@@ -348,7 +357,16 @@ absl::Status Engine::GiveSpaceBack(bool all_of_the_tail) {
       file_pages_.store(target);
     }
   }
-  for (const space::PageRun& run : allocator_->FindFreeRuns(kPunchBytes >> page_shift_)) {
+  const uint64_t hole_bytes = what == GiveBack::kAll ? kSmallHoleBytes : kLargeHoleBytes;
+  std::vector<space::PageRun> runs =
+      allocator_->FindFreeRuns(std::max<uint64_t>(hole_bytes >> page_shift_, 1));
+  if (what == GiveBack::kAll && runs.size() > kMaxSmallHoles) {
+    const auto end = runs.begin() + kMaxSmallHoles;
+    std::nth_element(runs.begin(), end, runs.end(),
+                     [](const auto& left, const auto& right) { return left.count > right.count; });
+    runs.erase(end, runs.end());
+  }
+  for (const space::PageRun& run : runs) {
     const absl::StatusOr<bool> punched =
         file_.PunchHole(run.first << page_shift_, run.count << page_shift_);
     if (!punched.ok() || !*punched) break;
@@ -370,7 +388,7 @@ absl::Status Engine::Close() {
     status = CheckpointOnce(Closing::kYes);
     // A full disk, for one: nothing was lost yet.
     if (!status.ok() && PoisonStatus().ok()) return status;
-    if (status.ok()) status = GiveSpaceBack(/*all_of_the_tail=*/true);
+    if (status.ok()) status = GiveSpaceBack(GiveBack::kAll);
     // The older slot as well, so that either of them alone opens the database.
     if (status.ok()) {
       page::CheckpointSlot twin = DurableSlot();

@@ -70,7 +70,7 @@ class Compactor {
     ESPALIER_RETURN_IF_ERROR(engine_.Checkpoint());
     engine_.gate_.Enter();
     absl::Cleanup leave = [this] { engine_.gate_.Leave(); };
-    return engine_.GiveSpaceBack(/*all_of_the_tail=*/true);
+    return engine_.GiveSpaceBack(Engine::GiveBack::kAll);
   }
 
   // One past the last page of a file without holes.

@@ -175,12 +175,14 @@ class Engine final : private space::BackingFile {
   // What a checkpoint flushes, frozen under the gate.
   struct FrozenVersion {
     page::CheckpointSlot slot;
-    std::vector<PageNumber> unsealed;
+    space::Unflushed unflushed;
     std::shared_ptr<page::PageSource> source;
     uint64_t file_pages = 0;
     std::shared_ptr<log::LogWriter> log;  // null: the slot refers to none
     log::LogPlace log_begin;              // the record that the slot refers to
     LogPosition log_end{0};               // behind it
+
+    uint64_t NodesIn(uint64_t first, uint64_t count) const;  // of unflushed.nodes
   };
 
   Engine(os::File file, const EngineOptions& options);
@@ -270,6 +272,7 @@ class Engine final : private space::BackingFile {
   // With the claim, which it gives back.
   absl::Status Finish(const FrozenVersion& frozen);
   absl::Status WriteFrozen(const FrozenVersion& frozen);
+  absl::Status FlushData(const FrozenVersion& frozen);
   absl::Status WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source);
   page::CheckpointSlot DurableSlot() const;
   // The version of it, without the mutex.
@@ -282,7 +285,8 @@ class Engine final : private space::BackingFile {
   void SetLog(std::shared_ptr<log::LogWriter> log);
   std::shared_ptr<log::LogWriter> SharedLog() const;  // without the gate
   void RemoveLog();
-  absl::Status GiveSpaceBack(bool all_of_the_tail);
+  enum class GiveBack { kLarge, kAll };
+  absl::Status GiveSpaceBack(GiveBack what);
 
   const uint64_t instance_;
   const EngineOptions options_;

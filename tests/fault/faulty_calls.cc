@@ -58,6 +58,7 @@ bool FaultyCalls::IsFlushInUse(const SystemCall& call) {
   }
   const bool flush = call.kind == SystemCallKind::kSyncData ||
                      call.kind == SystemCallKind::kSyncMapping ||
+                     call.kind == SystemCallKind::kWriteBack ||
                      (call.kind == SystemCallKind::kWrite && call.durable);
   if (!flush || call.path.find("/.espalier-new-") != std::string_view::npos) return false;
   return !(of_log && fresh_log_.exchange(false));

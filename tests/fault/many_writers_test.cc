@@ -83,6 +83,7 @@ TEST_P(ManyWritersTest, FailsForEver) {
 INSTANTIATE_TEST_SUITE_P(EachKind, ManyWritersTest,
                          ::testing::Values(Kind{SystemCallKind::kWrite, "kWrite"},
                                            Kind{SystemCallKind::kSyncMapping, "kSyncMapping"},
+                                           Kind{SystemCallKind::kWriteBack, "kWriteBack"},
                                            Kind{SystemCallKind::kSyncData, "kSyncData"},
                                            Kind{SystemCallKind::kSyncAll, "kSyncAll"},
                                            Kind{SystemCallKind::kAllocate, "kAllocate"},

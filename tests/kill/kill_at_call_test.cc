@@ -143,12 +143,12 @@ TEST_P(KillAtCallTest, OfARecovery) {
 INSTANTIATE_TEST_SUITE_P(
     EachKind, KillAtCallTest,
     ::testing::Values(ESPALIER_KILL_POINTS(kWrite), ESPALIER_KILL_POINTS(kSyncMapping),
-                      ESPALIER_KILL_POINTS(kSyncData), ESPALIER_KILL_POINTS(kSyncAll),
-                      ESPALIER_KILL_POINTS(kRename), ESPALIER_KILL_POINTS(kRemove),
-                      ESPALIER_KILL_POINTS(kTruncate), ESPALIER_KILL_POINTS(kAllocate),
-                      ESPALIER_KILL_POINTS(kPunchHole), ESPALIER_KILL_POINTS(kMap),
-                      ESPALIER_KILL_POINTS(kCreate), ESPALIER_KILL_POINTS(kOpen),
-                      ESPALIER_KILL_POINTS(kLock)),
+                      ESPALIER_KILL_POINTS(kWriteBack), ESPALIER_KILL_POINTS(kSyncData),
+                      ESPALIER_KILL_POINTS(kSyncAll), ESPALIER_KILL_POINTS(kRename),
+                      ESPALIER_KILL_POINTS(kRemove), ESPALIER_KILL_POINTS(kTruncate),
+                      ESPALIER_KILL_POINTS(kAllocate), ESPALIER_KILL_POINTS(kPunchHole),
+                      ESPALIER_KILL_POINTS(kMap), ESPALIER_KILL_POINTS(kCreate),
+                      ESPALIER_KILL_POINTS(kOpen), ESPALIER_KILL_POINTS(kLock)),
     [](const ::testing::TestParamInfo<KillPoint>& point) {
       return absl::StrCat(point.param.moment == Moment::kBefore ? "Before_" : "After_",
                           std::string(point.param.name));
