@@ -27,6 +27,7 @@
   M(DoNotWaitDurable)               \
   M(LogUponUnlogged)                \
   M(ShareFlushedBlock)              \
+  M(ShareCheckpointBlock)           \
   M(SkipLogDirectoryFlush)          \
   M(NoRecordChecksum)               \
   M(NoChain)                        \

@@ -368,6 +368,24 @@ absl::Status LogWriter::Flush(LogPosition end) {
   return status;
 }
 
+absl::Status LogWriter::FlushCheckpoint(LogPosition begin, LogPosition end) {
+  bool mapped;
+  {
+    MutexLock lock(&mutex_);
+    ESPALIER_RETURN_IF_ERROR(error_);
+    mapped = !flushing_ && mapped_begin_ <= begin.value && end.value <= mapped_end_;
+    // Nothing more is stored to the block of the record.
+    if (mapped && !IsMutant(Mutant::kShareCheckpointBlock)) begin_block_ = true;
+  }
+  if (!mapped) return Flush(end);
+  const absl::Status status = SyncMapped(begin.value, end.value);
+  if (!status.ok()) {
+    MutexLock lock(&mutex_);
+    error_ = status;
+  }
+  return status;
+}
+
 void LogWriter::AwaitFlush() const {
   MutexLock lock(&mutex_);
   const uint64_t ended = flush_latency_.count();
@@ -382,6 +400,8 @@ LogPosition LogWriter::end() const {
 void LogWriter::Recycle(LogPosition position) {
   MutexLock lock(&mutex_);
   needed_from_ = std::max(needed_from_, position.value);
+  durable_ = std::max(durable_, position.value);
+  mapped_begin_ = std::min(std::max(mapped_begin_, position.value), mapped_end_);
 }
 
 uint64_t LogWriter::used_bytes() const {

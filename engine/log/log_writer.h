@@ -85,12 +85,15 @@ class LogWriter {
 
   // Returns when everything before `end` is durable. The first error stays (INV-9).
   absl::Status Flush(LogPosition end);
+  // Returns when [begin, end) is durable, which is a record of AppendCheckpoint(). What comes
+  // before it need not be by then.
+  absl::Status FlushCheckpoint(LogPosition begin, LogPosition end);
   // Returns when the flush that is under way, if one is, has ended.
   void AwaitFlush() const;
   // What was appended last ends here.
   LogPosition end() const;
 
-  // Everything before `position` may be overwritten (INV-5).
+  // Everything before `position` may be overwritten (INV-5), and need not be durable any more.
   void Recycle(LogPosition position);
 
   uint64_t ring_bytes() const { return ring_bytes_; }

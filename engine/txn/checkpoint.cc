@@ -217,9 +217,21 @@ absl::Status Engine::WriteFrozen(const FrozenVersion& frozen) {
   // Pages that a fault replaced by zeros were sealed with them: the flush reports the fault.
   if (!IsMutant(Mutant::kSkipDataFlush)) ESPALIER_RETURN_IF_ERROR(FlushData(frozen));
   if (frozen.log != nullptr && !IsMutant(Mutant::kSlotBeforeLog)) {
-    ESPALIER_RETURN_IF_ERROR(frozen.log->Flush(frozen.log_end));
+    ESPALIER_RETURN_IF_ERROR(FlushMark(frozen));
   }
   return WriteSlot(frozen.slot, source);
+}
+
+// What comes before the mark in the log is not needed any more; but large values that it refers to
+// are forgotten only with a flush of all of it.
+absl::Status Engine::FlushMark(const FrozenVersion& frozen) {
+  bool refers_to_runs;
+  {
+    MutexLock lock(&publication_mutex_);
+    refers_to_runs = !unflushed_runs_.empty();
+  }
+  return refers_to_runs ? frozen.log->Flush(frozen.log_end)
+                        : frozen.log->FlushCheckpoint(frozen.log_begin.position, frozen.log_end);
 }
 
 // What is written meanwhile, for the next version, lies elsewhere for the most part and is left

@@ -273,6 +273,7 @@ class Engine final : private space::BackingFile {
   absl::Status Finish(const FrozenVersion& frozen);
   absl::Status WriteFrozen(const FrozenVersion& frozen);
   absl::Status FlushData(const FrozenVersion& frozen);
+  absl::Status FlushMark(const FrozenVersion& frozen);
   absl::Status WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source);
   page::CheckpointSlot DurableSlot() const;
   // The version of it, without the mutex.
