@@ -120,6 +120,35 @@ TEST_P(LogFlushTest, AFullDiskFailsOneRecord) {
   }
 }
 
+// By itself, and nothing is stored to its block any more: a checkpoint slot refers to it. What
+// comes before it is durable with the next flush, or recycled.
+TEST_P(LogFlushTest, ACheckpointIsFlushedByItself) {
+  const auto log = Create(kRingBytes, [](Version) {});
+  const Logged before{RecordKind::kTransaction, Version(1), Bytes(10'000, 1)};
+  const Logged after{RecordKind::kTransaction, Version(3), Bytes(100, 3)};
+  for (const bool recycled : {false, true}) {
+    ASSERT_THAT(AppendTo(*log, before, /*flush_follows=*/false), IsOk());
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const auto mark, log->AppendCheckpoint(Version(2)));
+    {
+      const FailingCalls calls(SystemCallKind::kSyncMapping);
+      EXPECT_THAT(log->FlushCheckpoint(mark.before.position, mark.end), IsOk());
+      EXPECT_EQ(calls.calls(), 1);
+      EXPECT_LE(calls.bytes(), kBlockBytes);
+    }
+    if (recycled) log->Recycle(mark.before.position);
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const auto next, AppendTo(*log, after, /*flush_follows=*/true));
+    EXPECT_GE(next.before.position.value, RoundUp(mark.end.value, kBlockBytes));
+    const FailingCalls calls(SystemCallKind::kSyncMapping);
+    EXPECT_THAT(log->Flush(next.end), IsOk());
+    EXPECT_EQ(calls.bytes() > before.payload.size(), !recycled);
+  }
+  const FailingCalls calls(SystemCallKind::kSyncMapping, EIO);
+  ASSERT_THAT(AppendTo(*log, before, /*flush_follows=*/false), IsOk());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const auto mark, log->AppendCheckpoint(Version(4)));
+  EXPECT_FALSE(log->FlushCheckpoint(mark.before.position, mark.end).ok());
+  EXPECT_FALSE(log->status().ok());
+}
+
 // A device that takes its time, whatever this machine has.
 class SlowFlushes : public os::SystemCallObserver {
  public:

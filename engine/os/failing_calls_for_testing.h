@@ -7,6 +7,7 @@
 #define ESPALIER_ENGINE_OS_FAILING_CALLS_FOR_TESTING_H_
 
 #include <atomic>
+#include <cstdint>
 #include <limits>
 
 #include "engine/os/fault_injection.h"
@@ -29,9 +30,12 @@ class FailingCalls : public SystemCallObserver {
 
   // How many calls of the kind there were, failed ones included.
   int calls() const { return calls_; }
+  // The sum of their lengths.
+  uint64_t bytes() const { return bytes_; }
 
   int BeforeCall(const SystemCall& call) override {
     if (call.kind != kind_) return 0;
+    bytes_ += call.length;
     const int index = calls_++;
     return index >= skip_ && index - skip_ < count_ ? error_ : 0;
   }
@@ -43,6 +47,7 @@ class FailingCalls : public SystemCallObserver {
   const int skip_;
   const int count_;
   std::atomic<int> calls_{0};
+  std::atomic<uint64_t> bytes_{0};
 };
 
 }  // namespace espalier::os
