@@ -1,6 +1,6 @@
 // Changes one tree within a write transaction: copies the path from the root to a leaf unless the
-// transaction has done so already, changes the leaf, splits what overflows, merges what underflows,
-// and keeps the counts of entries in the inner nodes.
+// transaction has done so already, changes the leaf, shares with a neighbour or splits what
+// overflows, merges what underflows, and keeps the counts of entries in the inner nodes.
 //
 // Any error but kNotFound and kInvalidArgument may leave the tree half changed; the transaction
 // must then be rolled back.
@@ -115,6 +115,7 @@ class TreeWriter {
   absl::StatusOr<uint8_t*> PutInNewLastLeaf(std::string_view key, const page::Payload& payload);
   absl::StatusOr<uint8_t*> PutSlowly(std::string_view key, const page::Payload& payload,
                                      bool insert);
+  absl::StatusOr<uint8_t*> ShareWithNeighbour(uint32_t index);
   absl::Status InsertChild(uint32_t level, std::string_view separator, page::ChildRef child,
                            uint64_t left_entries, uint64_t right_entries);
   absl::Status GrowRoot(std::string_view separator, page::ChildRef right, uint64_t left_entries,

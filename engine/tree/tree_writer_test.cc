@@ -184,6 +184,21 @@ TEST(TreeWriterOrderTest, AscendingKeysWithLongCommonStems) {
   EXPECT_LT(tree.allocator().reachable_pages() * TreeForTesting::kPageBytes, raw_bytes * 3 / 10);
 }
 
+// Where each split left two halves, leaves would be 69 % full on the average.
+TEST(TreeWriterOrderTest, KeysAtRandomFillMostOfThePages) {
+  constexpr uint64_t kEntries = 20'000;
+  TreeForTesting tree;
+  Random random(TestSeed(1));
+  for (uint64_t i = 0; i < kEntries; ++i) {
+    tree.Put(std::to_string(1'000'000'000 + random() % 9'000'000'000), std::string(100, 'v'));
+  }
+  tree.Check();
+  const double pages = static_cast<double>(tree.allocator().reachable_pages());
+  const double entry_bytes = 10 + 100 + 10 - 4;  // key, value, what they have besides, a prefix
+  const double fill = kEntries * entry_bytes / (pages * TreeForTesting::kPageBytes);
+  EXPECT_GT(fill, 0.75);
+}
+
 TEST(TreeWriterOrderTest, DescendingKeys) {
   TreeForTesting tree;
   for (int i = 3000; i > 0; --i) tree.Put(std::to_string(1000000 + i), std::string(100, 'v'));
