@@ -462,7 +462,10 @@ std::vector<PageRun> PageAllocator::WrittenStretches() const {
   };
   for (uint64_t grain = written_.FindFirstSet(0); grain < written_.size();) {
     const uint64_t end = written_.FindFirstClear(grain);
-    stretches.push_back({grain * kWrittenGrain, (end - grain) * kWrittenGrain});
+    // The file may have been cut since.
+    const uint64_t first = std::min(grain * kWrittenGrain, page_count_);
+    const uint64_t count = std::min(end * kWrittenGrain, page_count_) - first;
+    if (count > 0) stretches.push_back({first, count});
     grain = written_.FindFirstSet(end);
   }
   close_gaps(kWindowPages);

@@ -304,7 +304,7 @@ absl::StatusOr<uint8_t*> TreeWriter::ShareWithNeighbour(uint32_t index) {
     if (at >= parent.size()) continue;  // before the first one, too
     const ChildRef ref = parent.child(at);
     const uint8_t* const page = pages_->Fetch(ref, 0);
-    if (page == nullptr) return pages_->Explain(ref, 0);
+    if (page == nullptr) continue;  // one that is damaged is left alone
     const uint32_t used = Leaf(page).UsedBytes();
     if (used >= least_used) continue;
     least_used = used;

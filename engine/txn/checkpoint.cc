@@ -173,7 +173,6 @@ void Engine::FreezeApplied(bool unchanged, Closing closing, FrozenVersion& froze
   frozen.slot.log_position = frozen.log_begin.position.value;
   frozen.slot.log_chain_value = frozen.log_begin.chain_value;
   frozen.source = source_;
-  frozen.file_pages = allocator_->page_count();
   MutexLock lock(&state_mutex_);
   checkpoint_in_progress_ = version.version;
 }
@@ -238,12 +237,8 @@ absl::Status Engine::FlushMark(const FrozenVersion& frozen) {
 // alone. In steps: a commit that waits for the device waits for one of them and not for all.
 absl::Status Engine::FlushData(const FrozenVersion& frozen) {
   os::Mapping& mapping = frozen.source->mapping();
-  const uint64_t file_bytes = frozen.file_pages << page_shift_;
-  const auto end_of = [&](const space::PageRun& stretch) {
-    return std::min((stretch.first + stretch.count) << page_shift_, file_bytes);
-  };
   for (const space::PageRun& stretch : frozen.unflushed.stretches) {
-    const uint64_t end = end_of(stretch);
+    const uint64_t end = (stretch.first + stretch.count) << page_shift_;
     for (uint64_t begin = stretch.first << page_shift_; begin < end; begin += kStepBytes) {
       const uint64_t length = std::min(kStepBytes, end - begin);
       if (frozen.NodesIn(begin >> page_shift_, length >> page_shift_) >=
@@ -255,8 +250,8 @@ absl::Status Engine::FlushData(const FrozenVersion& frozen) {
     }
   }
   for (const space::PageRun& stretch : frozen.unflushed.stretches) {
-    const uint64_t begin = stretch.first << page_shift_;
-    ESPALIER_RETURN_IF_ERROR(mapping.Sync(begin, end_of(stretch) - begin));
+    ESPALIER_RETURN_IF_ERROR(
+        mapping.Sync(stretch.first << page_shift_, stretch.count << page_shift_));
   }
   return absl::OkStatus();
 }
@@ -337,6 +332,7 @@ absl::Status Engine::StartLog(page::CheckpointSlot& slot) {
 }
 
 void Engine::SetLog(std::shared_ptr<log::LogWriter> log) {
+  checkpoint_requested_after_.reset();
   MutexLock lock(&state_mutex_);
   log_ = std::move(log);
 }

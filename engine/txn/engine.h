@@ -177,7 +177,6 @@ class Engine final : private space::BackingFile {
     page::CheckpointSlot slot;
     space::Unflushed unflushed;
     std::shared_ptr<page::PageSource> source;
-    uint64_t file_pages = 0;
     std::shared_ptr<log::LogWriter> log;  // null: the slot refers to none
     log::LogPlace log_begin;              // the record that the slot refers to
     LogPosition log_end{0};               // behind it
