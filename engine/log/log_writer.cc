@@ -158,9 +158,9 @@ absl::Status LogWriter::Grow(uint64_t end, uint64_t from) {
 
 absl::Status LogWriter::PrepareDirect(uint64_t end) {
   ESPALIER_RETURN_IF_ERROR(Grow(end, 0));
-  if (growth_is_flushed_) return absl::OkStatus();
-  // Or each write would have a part of the growth to make durable. What another flush of the file
-  // would have reported may be reported to this one (INV-9).
+  // Or each write would have a part of the growth to make durable. Not beside another flush of the
+  // file: what it would have reported could be reported to this one (INV-9).
+  if (growth_is_flushed_ || flushing_) return absl::OkStatus();
   if (absl::Status status = file_.SyncData(); !status.ok()) return error_ = status;
   growth_is_flushed_ = true;
   return absl::OkStatus();
@@ -372,17 +372,22 @@ absl::Status LogWriter::FlushCheckpoint(LogPosition begin, LogPosition end) {
   bool mapped;
   {
     MutexLock lock(&mutex_);
+    // One at a time: the kernel could report the failure of one flush to the other (INV-9).
+    while (flushing_) flushed_.Wait(&mutex_);
     ESPALIER_RETURN_IF_ERROR(error_);
-    mapped = !flushing_ && mapped_begin_ <= begin.value && end.value <= mapped_end_;
+    mapped = mapped_begin_ <= begin.value && end.value <= mapped_end_;
+    flushing_ = mapped;
     // Nothing more is stored to the block of the record.
     if (mapped && !IsMutant(Mutant::kShareCheckpointBlock)) begin_block_ = true;
   }
   if (!mapped) return Flush(end);
   const absl::Status status = SyncMapped(begin.value, end.value);
-  if (!status.ok()) {
+  {
     MutexLock lock(&mutex_);
-    error_ = status;
+    flushing_ = false;
+    if (!status.ok()) error_ = status;
   }
+  flushed_.NotifyAll();
   return status;
 }
 

@@ -177,6 +177,18 @@ void Engine::FreezeApplied(bool unchanged, Closing closing, FrozenVersion& froze
   checkpoint_in_progress_ = version.version;
 }
 
+// The kernel reports a failure once for each open file: of two flushes at a time, to one that need
+// not be the one concerned. After the first that failed none succeeds (INV-9).
+absl::Status Engine::FlushAlone(absl::FunctionRef<absl::Status()> flush) {
+  MutexLock lock(&flush_mutex_);
+  if (flush_error_.ok() || IsMutant(Mutant::kNoPoison)) flush_error_ = flush();
+  return flush_error_;
+}
+
+absl::Status Engine::SyncMapping(os::Mapping& mapping, uint64_t offset, uint64_t length) {
+  return FlushAlone([&] { return mapping.Sync(offset, length); });
+}
+
 uint64_t Engine::FrozenVersion::NodesIn(uint64_t first, uint64_t count) const {
   const std::vector<PageNumber>& nodes = unflushed.nodes;
   const auto begin = std::lower_bound(nodes.begin(), nodes.end(), PageNumber(first));
@@ -245,13 +257,13 @@ absl::Status Engine::FlushData(const FrozenVersion& frozen) {
           (length >> page_shift_) / kPagesPerDensePage) {
         mapping.DropTranslations(begin, length);
       }
-      ESPALIER_RETURN_IF_ERROR(file_.WriteBack(begin, length));
+      ESPALIER_RETURN_IF_ERROR(FlushAlone([&] { return file_.WriteBack(begin, length); }));
       if (frozen.log != nullptr) frozen.log->AwaitFlush();
     }
   }
   for (const space::PageRun& stretch : frozen.unflushed.stretches) {
     ESPALIER_RETURN_IF_ERROR(
-        mapping.Sync(stretch.first << page_shift_, stretch.count << page_shift_));
+        SyncMapping(mapping, stretch.first << page_shift_, stretch.count << page_shift_));
   }
   return absl::OkStatus();
 }
@@ -266,7 +278,7 @@ absl::Status Engine::WriteSlot(const page::CheckpointSlot& slot, page::PageSourc
   const uint64_t offset = page::kSlotOffsets[index];
   ESPALIER_RETURN_IF_ERROR(file_.WriteAt(offset, slot.Encode(superblock_.uuid, index)));
   if (IsMutant(Mutant::kSkipSlotFlush)) return absl::OkStatus();
-  return source.mapping().Sync(offset, page::CheckpointSlot::kEncodedBytes);
+  return SyncMapping(source.mapping(), offset, page::CheckpointSlot::kEncodedBytes);
 }
 
 // Before the first change, and before the first one that is logged. The slot that was found at
@@ -293,8 +305,8 @@ absl::Status Engine::PrepareForWriting(bool logged) {
       MutexLock lock(&state_mutex_);
       index = slot_index_;
     }
-    status =
-        source_->mapping().Sync(page::kSlotOffsets[index], page::CheckpointSlot::kEncodedBytes);
+    status = SyncMapping(source_->mapping(), page::kSlotOffsets[index],
+                         page::CheckpointSlot::kEncodedBytes);
   }
   ++slot.sequence;
   slot.clean = slot.clean && IsMutant(Mutant::kKeepCleanMark);

@@ -156,11 +156,11 @@ absl::Status Engine::FlushLoggedRuns() {
   if (runs.size() > kMaxRunsPerFlush) {
     uint64_t end = 0;
     for (const space::PageRun& run : runs) end = std::max(end, run.first + run.count);
-    return source->mapping().Sync(0, end << page_shift_);
+    return SyncMapping(source->mapping(), 0, end << page_shift_);
   }
   for (const space::PageRun& run : runs) {
     ESPALIER_RETURN_IF_ERROR(
-        source->mapping().Sync(run.first << page_shift_, run.count << page_shift_));
+        SyncMapping(source->mapping(), run.first << page_shift_, run.count << page_shift_));
   }
   return absl::OkStatus();
 }

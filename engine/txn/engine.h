@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/base/fork_guard.h"
@@ -271,6 +272,8 @@ class Engine final : private space::BackingFile {
   // With the claim, which it gives back.
   absl::Status Finish(const FrozenVersion& frozen);
   absl::Status WriteFrozen(const FrozenVersion& frozen);
+  absl::Status FlushAlone(absl::FunctionRef<absl::Status()> flush);
+  absl::Status SyncMapping(os::Mapping& mapping, uint64_t offset, uint64_t length);
   absl::Status FlushData(const FrozenVersion& frozen);
   absl::Status FlushMark(const FrozenVersion& frozen);
   absl::Status WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source);
@@ -345,6 +348,10 @@ class Engine final : private space::BackingFile {
   // Large values that records in the log refer to and that are not flushed yet.
   std::vector<space::PageRun> unflushed_runs_ ABSL_GUARDED_BY(publication_mutex_);
   std::shared_ptr<page::PageSource> runs_source_ ABSL_GUARDED_BY(publication_mutex_);
+
+  // Of the file, log excepted.
+  Mutex flush_mutex_;
+  absl::Status flush_error_ ABSL_GUARDED_BY(flush_mutex_);
 
   mutable Mutex state_mutex_;
   CondVar checkpoint_ended_;

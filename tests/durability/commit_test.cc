@@ -298,6 +298,80 @@ TEST_F(CommitTest, ACheckpointFlushesLittleOfTheLog) {
   EXPECT_LE(counter.largest(), 2u * 4096);
 }
 
+// Notes when two flushes of one file are under way at once. A direct write is none: it goes through
+// a file description of its own, and its errors are its own.
+class FlushOverlaps : public os::SystemCallObserver {
+ public:
+  FlushOverlaps() { os::SetSystemCallObserverForTesting(this); }
+  ~FlushOverlaps() override { os::SetSystemCallObserverForTesting(nullptr); }
+  FlushOverlaps(const FlushOverlaps&) = delete;
+  FlushOverlaps& operator=(const FlushOverlaps&) = delete;
+
+  int overlaps() const { return overlaps_; }
+  int flushes() const { return flushes_; }
+
+  int BeforeCall(const os::SystemCall& call) override {
+    if (!IsFlush(call)) return 0;
+    ++flushes_;
+    if (++UnderWay(call) > 1) ++overlaps_;
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+    return 0;
+  }
+  void AfterCall(const os::SystemCall& call, int /*result_errno*/) override {
+    if (IsFlush(call)) --UnderWay(call);
+  }
+
+ private:
+  static bool IsFlush(const os::SystemCall& call) {
+    using Kind = os::SystemCallKind;
+    return call.kind == Kind::kSyncMapping || call.kind == Kind::kSyncData ||
+           call.kind == Kind::kWriteBack;
+  }
+  std::atomic<int>& UnderWay(const os::SystemCall& call) {
+    return call.path.ends_with("-wal") ? of_log_ : of_data_;
+  }
+
+  std::atomic<int> of_log_{0};
+  std::atomic<int> of_data_{0};
+  std::atomic<int> overlaps_{0};
+  std::atomic<int> flushes_{0};
+};
+
+// INV-9: the kernel reports a failure once for each open file. Were two flushes under way, it could
+// report to the one what concerns the other.
+TEST_F(CommitTest, OneFlushOfAFileAtATime) {
+  Database db = Open(Durability::kAsync);
+  Begin(db);
+  FlushOverlaps overlaps;
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < 30; ++i) {
+        const std::string key = absl::StrCat(thread, "-", i);
+        if (thread == 0) {
+          EXPECT_THAT(db.Checkpoint(), IsOk());
+        } else if (thread == 1) {
+          const absl::StatusOr<CommitToken> token =
+              db.Put(db.default_keyspace(), key, std::string(20'000, 'v'));
+          EXPECT_THAT(token, IsOk());
+          EXPECT_THAT(db.WaitDurable(*token), IsOk());
+        } else {
+          // Values that are flushed before the record; and records that the log grows for.
+          absl::StatusOr<WriteTransaction> txn = db.BeginWrite({.durability = Durability::kSync});
+          ASSERT_THAT(txn, IsOk());
+          EXPECT_THAT(txn->Put(db.default_keyspace(), key,
+                               std::string(thread == 2 ? 100'000 : 60'000, 'v')),
+                      IsOk());
+          EXPECT_THAT(txn->Commit(), IsOk());
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(overlaps.flushes(), 30);
+  EXPECT_EQ(overlaps.overlaps(), 0);
+}
+
 // And no more than that, though commits come while a checkpoint runs.
 TEST_F(CommitTest, OneCheckpointForHalfOfTheLog) {
   constexpr uint64_t kLogBytes = uint64_t{16} << 20;
