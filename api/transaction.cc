@@ -132,10 +132,9 @@ absl::StatusOr<std::vector<KeyspaceInfo>> Transaction::ListKeyspaces() const {
   ESPALIER_ASSIGN_OR_RETURN(const auto list, state_->ListKeyspaces());
   std::vector<KeyspaceInfo> infos;
   infos.reserve(list.size());
-  for (const auto& [id, record] : list) {
-    infos.push_back({record.name, Keyspace(state_->database(), id),
-                     KeyspaceOptions{record.compress_from}, record.root.entries,
-                     record.root.height});
+  for (const auto& [id, name, record] : list) {
+    infos.push_back({name, Keyspace(state_->database(), id), KeyspaceOptions{record.compress_from},
+                     record.root.entries, record.root.height});
   }
   return infos;
 }

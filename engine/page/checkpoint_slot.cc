@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::array<char, 8> kMagic = {'E', 's', 'p', 'S', 'l', 'o', 't', '1'};
 constexpr uint32_t kCleanFlag = 1;
+constexpr uint32_t kKeyspaceFlag = 2;
 
 // As in the file.
 struct Encoded {
@@ -32,7 +33,12 @@ struct Encoded {
   uint64_t log_position;
   uint64_t log_chain_value;
   uint64_t next_keyspace_id;
-  std::array<uint8_t, 128> zeros;
+  uint64_t keyspace_id;
+  uint64_t keyspace_root;
+  uint64_t keyspace_entries;
+  uint32_t keyspace_height;
+  uint32_t keyspace_compress_from;
+  std::array<uint8_t, 96> zeros;
 };
 static_assert(sizeof(Encoded) == CheckpointSlot::kEncodedBytes);
 static_assert(offsetof(Encoded, checksum) == 0);
@@ -51,7 +57,12 @@ static_assert(offsetof(Encoded, log_generation) == 96);
 static_assert(offsetof(Encoded, log_position) == 104);
 static_assert(offsetof(Encoded, log_chain_value) == 112);
 static_assert(offsetof(Encoded, next_keyspace_id) == 120);
-static_assert(offsetof(Encoded, zeros) == 128);
+static_assert(offsetof(Encoded, keyspace_id) == 128);
+static_assert(offsetof(Encoded, keyspace_root) == 136);
+static_assert(offsetof(Encoded, keyspace_entries) == 144);
+static_assert(offsetof(Encoded, keyspace_height) == 152);
+static_assert(offsetof(Encoded, keyspace_compress_from) == 156);
+static_assert(offsetof(Encoded, zeros) == 160);
 
 uint64_t ChecksumOf(const Encoded& encoded, uint32_t slot_index) {
   return Checksum(reinterpret_cast<const uint8_t*>(&encoded) + sizeof(encoded.checksum),
@@ -78,6 +89,14 @@ std::array<uint8_t, CheckpointSlot::kEncodedBytes> CheckpointSlot::Encode(
   encoded.log_position = log_position;
   encoded.log_chain_value = log_chain_value;
   encoded.next_keyspace_id = next_keyspace_id;
+  if (keyspace.has_value()) {
+    encoded.flags |= kKeyspaceFlag;
+    encoded.keyspace_id = keyspace->id;
+    encoded.keyspace_root = keyspace->root.ref.bits();
+    encoded.keyspace_entries = keyspace->root.entries;
+    encoded.keyspace_height = keyspace->root.height;
+    encoded.keyspace_compress_from = keyspace->compress_from;
+  }
   encoded.checksum = ChecksumOf(encoded, slot_index);
   return std::bit_cast<std::array<uint8_t, kEncodedBytes>>(encoded);
 }
@@ -104,6 +123,12 @@ std::optional<CheckpointSlot> CheckpointSlot::Decode(std::span<const uint8_t> by
   slot.log_position = encoded.log_position;
   slot.log_chain_value = encoded.log_chain_value;
   slot.next_keyspace_id = encoded.next_keyspace_id;
+  if ((encoded.flags & kKeyspaceFlag) != 0) {
+    const TreeRoot root = {ChildRef(encoded.keyspace_root), encoded.keyspace_entries,
+                           encoded.keyspace_height};
+    if (!root.IsPlausible()) return std::nullopt;
+    slot.keyspace = {encoded.keyspace_id, root, encoded.keyspace_compress_from};
+  }
   // Both count up from here and must not overflow; the highest versions are marks of the reader
   // table.
   if (slot.version.value == 0 || slot.version.value > kMaxVersion || slot.sequence > kMaxVersion) {

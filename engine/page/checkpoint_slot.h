@@ -11,7 +11,7 @@
 //       56      8  catalogue: child reference of the root
 //       64      8  catalogue: entries
 //       72      4  catalogue: height
-//       76      4  flags; bit 0: clean (the log is not needed)
+//       76      4  flags; bit 0: clean (the log is not needed); bit 1: with a keyspace
 //       80      8  space map: child reference of the root
 //       88      4  space map: height
 //       92      4  zero
@@ -19,7 +19,12 @@
 //      104      8  log position
 //      112      8  log chain value
 //      120      8  next keyspace id
-//      128    128  zeros
+//      128      8  keyspace: id
+//      136      8  keyspace: child reference of the root
+//      144      8  keyspace: entries
+//      152      4  keyspace: height
+//      156      4  keyspace: compress-from
+//      160     96  zeros
 #ifndef ESPALIER_ENGINE_PAGE_CHECKPOINT_SLOT_H_
 #define ESPALIER_ENGINE_PAGE_CHECKPOINT_SLOT_H_
 
@@ -48,6 +53,13 @@ struct CheckpointSlot {
   uint64_t log_position = 0;
   uint64_t log_chain_value = 0;
   uint64_t next_keyspace_id = 0;
+  struct Keyspace {
+    uint64_t id = 0;
+    TreeRoot root;
+    uint32_t compress_from = 0;
+  };
+  // One of which the catalogue may have an older record: this one holds.
+  std::optional<Keyspace> keyspace;
 
   std::array<uint8_t, kEncodedBytes> Encode(const Uuid& uuid, uint32_t slot_index) const;
 

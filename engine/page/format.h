@@ -121,6 +121,11 @@ struct TreeRoot {
   uint64_t entries = 0;  // in the whole tree
   uint32_t height = 0;   // levels; 0 when empty, 1 when the root is a leaf
 
+  // Of bytes that were read: whether they can be the root of a tree at all.
+  bool IsPlausible() const {
+    return height < kMaxHeight && ref.is_null() == (height == 0) && (height > 0 || entries == 0);
+  }
+
   friend bool operator==(const TreeRoot&, const TreeRoot&) = default;
 };
 

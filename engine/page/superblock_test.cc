@@ -75,6 +75,7 @@ CheckpointSlot SomeSlot() {
   slot.log_position = 22;
   slot.log_chain_value = 23;
   slot.next_keyspace_id = 24;
+  slot.keyspace = {25, {ChildRef(0x1234000000000078), 26, 4}, 27};
   return slot;
 }
 
@@ -95,6 +96,10 @@ TEST(CheckpointSlotTest, ComesBack) {
     EXPECT_EQ(decoded->log_position, slot.log_position);
     EXPECT_EQ(decoded->log_chain_value, slot.log_chain_value);
     EXPECT_EQ(decoded->next_keyspace_id, slot.next_keyspace_id);
+    ASSERT_TRUE(decoded->keyspace.has_value());
+    EXPECT_EQ(decoded->keyspace->id, slot.keyspace->id);
+    EXPECT_EQ(decoded->keyspace->root, slot.keyspace->root);
+    EXPECT_EQ(decoded->keyspace->compress_from, slot.keyspace->compress_from);
     // Not in the other slot's place, not in another database.
     EXPECT_FALSE(CheckpointSlot::Decode(bytes, kUuid, 1 - index).has_value());
     Uuid other = kUuid;
@@ -102,6 +107,14 @@ TEST(CheckpointSlotTest, ComesBack) {
     EXPECT_FALSE(CheckpointSlot::Decode(bytes, other, index).has_value());
     EXPECT_FALSE(CheckpointSlot::Decode(std::span(bytes).first(255), kUuid, index).has_value());
   }
+}
+
+TEST(CheckpointSlotTest, WithoutAKeyspace) {
+  CheckpointSlot slot = SomeSlot();
+  slot.keyspace.reset();
+  const auto decoded = CheckpointSlot::Decode(slot.Encode(kUuid, 0), kUuid, 0);
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_FALSE(decoded->keyspace.has_value());
 }
 
 TEST(CheckpointSlotTest, EveryBitIsDetected) {
@@ -123,6 +136,10 @@ TEST(CheckpointSlotTest, ImpossibleNumbers) {
   EXPECT_TRUE(decodes([](auto& slot) { slot.version = Version(kMaxVersion); }));
   EXPECT_FALSE(decodes([](auto& slot) { slot.version = Version(kMaxVersion + 1); }));
   EXPECT_FALSE(decodes([](auto& slot) { slot.version = Version(0); }));
+  EXPECT_TRUE(decodes([](auto& slot) { slot.keyspace->root = {}; }));
+  EXPECT_FALSE(decodes([](auto& slot) { slot.keyspace->root.height = 0; }));
+  EXPECT_FALSE(decodes([](auto& slot) { slot.keyspace->root.height = kMaxHeight; }));
+  EXPECT_FALSE(decodes([](auto& slot) { slot.keyspace->root.ref = {}; }));
   EXPECT_FALSE(decodes([](auto& slot) { slot.sequence = kMaxVersion + 1; }));
   EXPECT_FALSE(decodes([](auto& slot) { slot.page_count = kMaxPageNumber + 1; }));
   EXPECT_FALSE(decodes([](auto& slot) { slot.catalogue.height = kMaxHeight + 1; }));

@@ -51,20 +51,14 @@ std::string NameKey(std::string_view name) {
   return key;
 }
 
-std::optional<KeyspaceRecord> DecodeRecord(std::string_view value) {
+std::optional<NamedKeyspace> Decode(uint64_t id, std::string_view value) {
   EncodedKeyspace encoded;
   if (value.size() < sizeof(encoded)) return std::nullopt;
   std::memcpy(&encoded, value.data(), sizeof(encoded));
-  KeyspaceRecord record;
-  record.root = {page::ChildRef(encoded.root), encoded.entries, encoded.height};
-  record.compress_from = encoded.compress_from;
-  record.name = std::string(value.substr(sizeof(encoded)));
-  if (record.root.height >= page::kMaxHeight ||
-      record.root.ref.is_null() != (record.root.height == 0) ||
-      (record.root.height == 0 && record.root.entries != 0)) {
-    return std::nullopt;
-  }
-  return record;
+  const page::TreeRoot root = {page::ChildRef(encoded.root), encoded.entries, encoded.height};
+  if (!root.IsPlausible()) return std::nullopt;
+  return NamedKeyspace{
+      id, std::string(value.substr(sizeof(encoded))), {root, encoded.compress_from}};
 }
 
 absl::StatusOr<std::string_view> Lookup(const page::PageReader& reader, const page::TreeRoot& root,
@@ -86,9 +80,9 @@ absl::StatusOr<std::string_view> Lookup(const page::PageReader& reader, const pa
 
 }  // namespace
 
-std::optional<KeyspaceRecord> DecodeKeyspaceRecord(std::string_view key, std::string_view value) {
+std::optional<NamedKeyspace> DecodeKeyspace(std::string_view key, std::string_view value) {
   if (key.size() != 9 || key[0] != kKeyspaceTag) return std::nullopt;
-  return DecodeRecord(value);
+  return Decode(NumberOf(key), value);
 }
 
 bool IsCatalogueKey(std::string_view key) {
@@ -99,16 +93,28 @@ bool IsCatalogueKey(std::string_view key) {
   return key[0] == kNameTag && key.size() > 1;
 }
 
-absl::StatusOr<KeyspaceRecord> CatalogueReader::FindById(uint64_t id) const {
+absl::StatusOr<NamedKeyspace> CatalogueReader::Find(uint64_t id) const {
   const absl::StatusOr<std::string_view> value =
       Lookup(reader_, root_, NumberKey(kKeyspaceTag, id));
   if (value.ok()) {
-    std::optional<KeyspaceRecord> record = DecodeRecord(*value);
-    if (record.has_value()) return *std::move(record);
+    std::optional<NamedKeyspace> keyspace = Decode(id, *value);
+    if (keyspace.has_value()) return *std::move(keyspace);
     return reader_.source().DataLoss("a keyspace's record in the catalogue is damaged");
   }
-  if (absl::IsNotFound(value.status()) && id == kDefaultKeyspaceId) return KeyspaceRecord{};
+  if (absl::IsNotFound(value.status()) && id == kDefaultKeyspaceId) {
+    return NamedKeyspace{id, "", {}};
+  }
   return value.status();
+}
+
+absl::StatusOr<KeyspaceRecord> CatalogueReader::FindById(uint64_t id) const {
+  ESPALIER_ASSIGN_OR_RETURN(const NamedKeyspace keyspace, Find(id));
+  return keyspace.record;
+}
+
+absl::StatusOr<std::string> CatalogueReader::NameOf(uint64_t id) const {
+  ESPALIER_ASSIGN_OR_RETURN(NamedKeyspace keyspace, Find(id));
+  return std::move(keyspace.name);
 }
 
 absl::StatusOr<uint64_t> CatalogueReader::FindByName(std::string_view name) const {
@@ -120,10 +126,10 @@ absl::StatusOr<uint64_t> CatalogueReader::FindByName(std::string_view name) cons
   return LoadLE64(Bytes(value));
 }
 
-absl::StatusOr<std::vector<CatalogueReader::Listed>> CatalogueReader::List() const {
-  std::vector<Listed> list;
-  ESPALIER_ASSIGN_OR_RETURN(KeyspaceRecord default_record, FindById(kDefaultKeyspaceId));
-  list.push_back({kDefaultKeyspaceId, std::move(default_record)});
+absl::StatusOr<std::vector<NamedKeyspace>> CatalogueReader::List() const {
+  std::vector<NamedKeyspace> list;
+  ESPALIER_ASSIGN_OR_RETURN(NamedKeyspace default_keyspace, Find(kDefaultKeyspaceId));
+  list.push_back(std::move(default_keyspace));
   tree::Cursor cursor(reader_, root_);
   std::string key;
   for (bool found = cursor.SeekLowerBound(NameKey("")); found; found = cursor.Next()) {
@@ -131,8 +137,8 @@ absl::StatusOr<std::vector<CatalogueReader::Listed>> CatalogueReader::List() con
     if (key[0] != kNameTag) break;
     if (key.size() == 1) continue;
     ESPALIER_ASSIGN_OR_RETURN(const uint64_t id, FindByName(key.substr(1)));
-    ESPALIER_ASSIGN_OR_RETURN(KeyspaceRecord record, FindById(id));
-    list.push_back({id, std::move(record)});
+    ESPALIER_ASSIGN_OR_RETURN(NamedKeyspace keyspace, Find(id));
+    list.push_back(std::move(keyspace));
   }
   ESPALIER_RETURN_IF_ERROR(cursor.status());
   return list;
@@ -170,7 +176,8 @@ absl::Status CatalogueWriter::Remove(std::string_view key) {
   return place.exact ? writer_.Remove() : absl::OkStatus();
 }
 
-absl::Status CatalogueWriter::PutKeyspace(uint64_t id, const KeyspaceRecord& record) {
+absl::Status CatalogueWriter::PutKeyspace(const NamedKeyspace& keyspace) {
+  const KeyspaceRecord& record = keyspace.record;
   const EncodedKeyspace encoded = {
       .root = record.root.ref.bits(),
       .entries = record.root.entries,
@@ -178,8 +185,8 @@ absl::Status CatalogueWriter::PutKeyspace(uint64_t id, const KeyspaceRecord& rec
       .compress_from = record.compress_from,
   };
   std::string value(reinterpret_cast<const char*>(&encoded), sizeof(encoded));
-  value.append(record.name);
-  return Put(NumberKey(kKeyspaceTag, id), value);
+  value.append(keyspace.name);
+  return Put(NumberKey(kKeyspaceTag, keyspace.id), value);
 }
 
 absl::Status CatalogueWriter::PutName(std::string_view name, uint64_t id) {

@@ -1,4 +1,6 @@
-// The catalogue is a tree of its own that names the other trees. Its root is what a version is.
+// The catalogue is a tree of its own that names the other trees. Its root is what a version is,
+// together with the root of one keyspace, of which the catalogue may have an older record: it need
+// not change with every commit.
 //
 //   key                          value
 //   'k', keyspace id (8 bytes)   root reference (8), entries (8), height (4), compress-from (4),
@@ -30,7 +32,12 @@ inline constexpr size_t kMaxKeyspaceNameBytes = 500;
 struct KeyspaceRecord {
   page::TreeRoot root;
   uint32_t compress_from = 0;
+};
+
+struct NamedKeyspace {
+  uint64_t id;
   std::string name;
+  KeyspaceRecord record;
 };
 
 struct DetachedRecord {
@@ -39,7 +46,7 @@ struct DetachedRecord {
 };
 
 // For salvage: the record if this is one of a keyspace and sound.
-std::optional<KeyspaceRecord> DecodeKeyspaceRecord(std::string_view key, std::string_view value);
+std::optional<NamedKeyspace> DecodeKeyspace(std::string_view key, std::string_view value);
 // Whether a key has the form of the catalogue's keys.
 bool IsCatalogueKey(std::string_view key);
 
@@ -52,17 +59,15 @@ class CatalogueReader {
   // kNotFound without a message when there is no such keyspace; the default one is always there.
   absl::StatusOr<KeyspaceRecord> FindById(uint64_t id) const;
   absl::StatusOr<uint64_t> FindByName(std::string_view name) const;
-
-  struct Listed {
-    uint64_t id;
-    KeyspaceRecord record;
-  };
+  absl::StatusOr<std::string> NameOf(uint64_t id) const;
   // In the order of names, the default keyspace first.
-  absl::StatusOr<std::vector<Listed>> List() const;
+  absl::StatusOr<std::vector<NamedKeyspace>> List() const;
   // The detached trees with the lowest numbers, `limit` at the most.
   absl::StatusOr<std::vector<DetachedRecord>> Detached(size_t limit) const;
 
  private:
+  absl::StatusOr<NamedKeyspace> Find(uint64_t id) const;
+
   const page::PageReader& reader_;
   const page::TreeRoot& root_;
 };
@@ -73,7 +78,7 @@ class CatalogueWriter {
   CatalogueWriter(tree::PageWriter* pages, page::Arena* arena, page::TreeRoot* root)
       : writer_(pages, arena, root) {}
 
-  absl::Status PutKeyspace(uint64_t id, const KeyspaceRecord& record);
+  absl::Status PutKeyspace(const NamedKeyspace& keyspace);
   absl::Status PutName(std::string_view name, uint64_t id);
   absl::Status RemoveKeyspace(uint64_t id);
   absl::Status RemoveName(std::string_view name);

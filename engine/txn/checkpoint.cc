@@ -164,6 +164,11 @@ void Engine::FreezeApplied(bool unchanged, Closing closing, FrozenVersion& froze
   if (!unchanged) {
     frozen.slot.version = version.version;
     frozen.slot.catalogue = version.catalogue;
+    frozen.slot.keyspace.reset();
+    if (version.recent.has_value() && version.recent->unrecorded) {
+      const auto& [id, record, unrecorded] = *version.recent;
+      frozen.slot.keyspace = {id, record.root, record.compress_from};
+    }
     frozen.slot.next_keyspace_id = version.next_id;
     frozen.slot.space_map = space_map_->root();
     frozen.slot.space_map_height = space_map_->height();

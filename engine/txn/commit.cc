@@ -85,12 +85,26 @@ absl::Status WriteState::FreeDetached() {
   return absl::OkStatus();
 }
 
+const KeyspaceState* WriteState::RecentKeyspace() const {
+  const KeyspaceState* recent = last_ != nullptr && !last_->dropped ? last_ : nullptr;
+  if (recent != nullptr && recent->unrecorded) return recent;
+  ForEachKeyspace([&](const KeyspaceState& keyspace) {
+    if (keyspace.unrecorded) recent = &keyspace;
+  });
+  return recent;
+}
+
+// The catalogue learns of all changed keyspaces but one.
 absl::Status WriteState::FinishCatalogue() {
-  CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
+  const KeyspaceState* const recent = RecentKeyspace();
   absl::Status status;
   ForEachKeyspace([&](const KeyspaceState& keyspace) {
-    if (!keyspace.changed || !status.ok()) return;
-    status = catalogue.PutKeyspace(keyspace.id, keyspace.record);
+    if (!keyspace.unrecorded || &keyspace == recent || !status.ok()) return;
+    absl::StatusOr<std::string> name = NameOf(keyspace);
+    status = name.status();
+    if (!status.ok()) return;
+    CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
+    status = catalogue.PutKeyspace({keyspace.id, *std::move(name), keyspace.record});
   });
   return status;
 }
@@ -115,7 +129,9 @@ std::unique_ptr<VersionState> WriteState::MakeVersion() {
   state.next_id = next_id_;
   state.page_limit = engine_->allocator_->page_count();
   state.source = engine_->source_;
-  if (last_ != nullptr && !last_->dropped) state.recent = {last_->id, std::move(last_->record)};
+  if (const KeyspaceState* const recent = RecentKeyspace(); recent != nullptr) {
+    state.recent = {recent->id, recent->record, recent->unrecorded};
+  }
   state.may_have_detached = may_have_detached_;
   return made;
 }

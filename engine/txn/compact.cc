@@ -107,7 +107,7 @@ class Compactor {
       }
       done_ += keyspace.record.root.entries + 1;
     }
-    // The catalogue's own tree; its root is written anew with every commit.
+    // The catalogue's own tree.
     ESPALIER_ASSIGN_OR_RETURN(const std::shared_ptr<WriteState> step, BeginStep());
     for (uint32_t level = 0; level < std::max(1u, step->catalogue_.height); ++level) {
       std::string from;
@@ -136,8 +136,8 @@ class Compactor {
       tree::TreeWriter writer(&step->pages_, &step->arena_, &root);
       step->pages_.set_reserve(space::Reserve::kMayUse);
       ESPALIER_ASSIGN_OR_RETURN(const std::optional<std::string> next, writer.Tidy(from, options));
-      (*keyspace)->changed = root != before;
-      if ((*keyspace)->changed) {
+      if (root != before) {
+        (*keyspace)->unrecorded = true;
         ESPALIER_RETURN_IF_ERROR(EndStep(*step));
       } else {
         step->End();

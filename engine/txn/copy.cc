@@ -25,20 +25,20 @@ class Copier {
       : from_(from), to_(to), progress_(progress) {}
 
   absl::Status Run() {
-    ESPALIER_ASSIGN_OR_RETURN(const std::vector<CatalogueReader::Listed> keyspaces,
-                              from_.ListKeyspaces());
+    ESPALIER_ASSIGN_OR_RETURN(const std::vector<NamedKeyspace> keyspaces, from_.ListKeyspaces());
     for (const auto& keyspace : keyspaces) total_ += keyspace.record.root.entries;
-    for (const auto& keyspace : keyspaces) ESPALIER_RETURN_IF_ERROR(CopyKeyspace(keyspace.record));
+    for (const auto& keyspace : keyspaces) ESPALIER_RETURN_IF_ERROR(CopyKeyspace(keyspace));
     return absl::OkStatus();
   }
 
  private:
-  absl::Status CopyKeyspace(const KeyspaceRecord& record) {
+  absl::Status CopyKeyspace(const NamedKeyspace& keyspace) {
+    const auto& [from_id, name, record] = keyspace;
     ESPALIER_ASSIGN_OR_RETURN(std::shared_ptr<WriteState> part,
                               to_.BeginWrite(std::nullopt, Durability::kCheckpoint));
     uint64_t id = kDefaultKeyspaceId;
-    if (!record.name.empty()) {
-      ESPALIER_ASSIGN_OR_RETURN(id, part->CreateKeyspace(record.name, record.compress_from));
+    if (from_id != kDefaultKeyspaceId) {
+      ESPALIER_ASSIGN_OR_RETURN(id, part->CreateKeyspace(name, record.compress_from));
     }
     ESPALIER_ASSIGN_OR_RETURN(KeyspaceState * target, part->FindKeyspace(id));
     tree::Cursor cursor(from_.reader(), record.root);

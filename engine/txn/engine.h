@@ -71,9 +71,14 @@ struct VersionState {
   uint64_t next_id = 0;     // for keyspaces and detached trees
   uint64_t page_limit = 0;  // pages of the file
   std::shared_ptr<page::PageSource> source;
-  // What the catalogue says of the keyspace that was used last, which is nearly always the one that
-  // the next transaction wants.
-  std::optional<CatalogueReader::Listed> recent;
+  // The keyspace that was used last, which is nearly always the one that the next transaction
+  // wants.
+  struct Recent {
+    uint64_t id;
+    KeyspaceRecord record;
+    bool unrecorded;  // the catalogue has an older record
+  };
+  std::optional<Recent> recent;
   // False if the catalogue surely has no detached trees.
   bool may_have_detached = true;
 

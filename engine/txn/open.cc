@@ -224,10 +224,15 @@ absl::Status Engine::Load() {
   }
   allocator_->Load(std::move(reachable), file_pages);
   if (!slot.clean) first_new_version_ = Version(slot.version.value + kLostVersions);
-  // If that page is damaged, whoever needs it will be told.
-  absl::StatusOr<KeyspaceRecord> record =
-      CatalogueReader(state.reader(), state.catalogue).FindById(kDefaultKeyspaceId);
-  if (record.ok()) state.recent = {kDefaultKeyspaceId, *std::move(record)};
+  if (slot.keyspace.has_value()) {
+    const auto& [id, root, compress_from] = *slot.keyspace;
+    state.recent = {id, {root, compress_from}, /*unrecorded=*/true};
+  } else {
+    // If that page is damaged, whoever needs it will be told.
+    absl::StatusOr<KeyspaceRecord> record =
+        CatalogueReader(state.reader(), state.catalogue).FindById(kDefaultKeyspaceId);
+    if (record.ok()) state.recent = {kDefaultKeyspaceId, *record, /*unrecorded=*/false};
+  }
   auto first = std::make_unique<VersionState>(std::move(state));
   PrepareApply();
   Publish(Apply(std::move(first)));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -48,9 +49,7 @@ class Salvager {
 
   absl::StatusOr<SalvageResult> Run(const std::vector<page::CheckpointSlot>& slots) {
     // The newest slot's tree is what the database was; the older one's pages may be gone.
-    if (!slots.empty() && slots[0].catalogue.height > 0) {
-      ESPALIER_RETURN_IF_ERROR(WalkCatalogue(slots[0].catalogue));
-    }
+    if (!slots.empty()) ESPALIER_RETURN_IF_ERROR(WalkKeyspaces(slots[0]));
     ESPALIER_RETURN_IF_ERROR(DeliverOrphans());
     return result_;
   }
@@ -75,26 +74,35 @@ class Salvager {
     return absl::OkStatus();
   }
 
-  absl::Status WalkCatalogue(const page::TreeRoot& root) {
-    if (root.height > page::kMaxHeight) return absl::OkStatus();
-    std::vector<KeyspaceRecord> keyspaces;
-    ESPALIER_RETURN_IF_ERROR(WalkNode(root.ref, root.height - 1, [&](const Leaf& leaf) {
+  absl::Status WalkTree(const page::TreeRoot& root, const LeafFunction& function) {
+    return root.height == 0 ? absl::OkStatus() : WalkNode(root.ref, root.height - 1, function);
+  }
+
+  absl::Status WalkKeyspaces(const page::CheckpointSlot& slot) {
+    std::map<uint64_t, NamedKeyspace> keyspaces;
+    ESPALIER_RETURN_IF_ERROR(WalkTree(slot.catalogue, [&](const Leaf& leaf) {
       std::string key;
       for (uint32_t i = 0; i < leaf.size(); ++i) {
         leaf.key(i).CopyTo(key);
-        if (std::optional<KeyspaceRecord> record =
-                DecodeKeyspaceRecord(key, leaf.payload(i).bytes)) {
-          keyspaces.push_back(*std::move(record));
+        if (std::optional<NamedKeyspace> keyspace = DecodeKeyspace(key, leaf.payload(i).bytes)) {
+          const uint64_t id = keyspace->id;
+          keyspaces.insert_or_assign(id, *std::move(keyspace));
         }
       }
       return absl::OkStatus();
     }));
-    for (const KeyspaceRecord& keyspace : keyspaces) {
+    if (slot.keyspace.has_value()) {
+      NamedKeyspace& keyspace = keyspaces[slot.keyspace->id];
+      // Its name may be lost with the catalogue.
+      if (keyspace.name.empty() && slot.keyspace->id != kDefaultKeyspaceId) {
+        keyspace.name = absl::StrCat("keyspace ", slot.keyspace->id);
+      }
+      keyspace.record.root = slot.keyspace->root;
+    }
+    for (const auto& [id, keyspace] : keyspaces) {
       names_.insert(keyspace.name);
-      if (keyspace.root.height == 0) continue;
-      ESPALIER_RETURN_IF_ERROR(
-          WalkNode(keyspace.root.ref, keyspace.root.height - 1,
-                   [&](const Leaf& leaf) { return Deliver(keyspace.name, leaf); }));
+      ESPALIER_RETURN_IF_ERROR(WalkTree(
+          keyspace.record.root, [&](const Leaf& leaf) { return Deliver(keyspace.name, leaf); }));
     }
     return absl::OkStatus();
   }

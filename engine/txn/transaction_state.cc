@@ -33,6 +33,7 @@ void TransactionState::Remember(const VersionState& state) {
   if (!state.recent.has_value()) return;
   first_keyspace_.id = state.recent->id;
   first_keyspace_.record = state.recent->record;
+  first_keyspace_.unrecorded = state.recent->unrecorded;
   last_ = &first_keyspace_;
 }
 
@@ -91,11 +92,10 @@ absl::StatusOr<uint64_t> TransactionState::FindKeyspaceByName(std::string_view n
   return id;
 }
 
-absl::StatusOr<std::vector<CatalogueReader::Listed>> TransactionState::ListKeyspaces() const {
-  ESPALIER_ASSIGN_OR_RETURN(std::vector<CatalogueReader::Listed> list,
+absl::StatusOr<std::vector<NamedKeyspace>> TransactionState::ListKeyspaces() const {
+  ESPALIER_ASSIGN_OR_RETURN(std::vector<NamedKeyspace> list,
                             CatalogueReader(reader(), catalogue_).List());
-  // The catalogue learns of a transaction's changes when it commits.
-  for (CatalogueReader::Listed& listed : list) {
+  for (NamedKeyspace& listed : list) {
     ForEachKeyspace([&](const KeyspaceState& keyspace) {
       if (keyspace.id == listed.id) listed.record = keyspace.record;
     });

@@ -28,9 +28,9 @@ struct KeyspaceState {
   static constexpr uint64_t kNone = UINT64_MAX;
   uint64_t id = kNone;
   KeyspaceRecord record;
-  bool changed = false;  // by this transaction
-  bool dropped = false;  // by this transaction
-  uint64_t changes = 0;  // counts them, so that cursors know when to seek anew
+  bool unrecorded = false;  // the catalogue has an older record
+  bool dropped = false;     // by this transaction
+  uint64_t changes = 0;     // counts them, so that cursors know when to seek anew
 };
 
 // One thread at a time.
@@ -70,7 +70,7 @@ class TransactionState {
     return FindKeyspaceSlowly(id);
   }
   absl::StatusOr<uint64_t> FindKeyspaceByName(std::string_view name) const;
-  absl::StatusOr<std::vector<CatalogueReader::Listed>> ListKeyspaces() const;
+  absl::StatusOr<std::vector<NamedKeyspace>> ListKeyspaces() const;
 
   // kNotFound without a message.
   absl::StatusOr<std::string_view> Get(const KeyspaceState& keyspace, std::string_view key);

@@ -292,18 +292,17 @@ class Verifier {
   }
 
   void CheckKeyspaces() {
-    const CatalogueReader catalogue(reader_, catalogue_);
-    const auto keyspaces = catalogue.List();
+    const auto keyspaces = transaction_->ListKeyspaces();
     if (!keyspaces.ok()) {
       Problem(keyspaces.status());
     } else {
-      for (const CatalogueReader::Listed& keyspace : *keyspaces) {
-        CheckTree(absl::StrCat("keyspace \"", keyspace.record.name, "\""), keyspace.record.root,
+      for (const NamedKeyspace& keyspace : *keyspaces) {
+        CheckTree(absl::StrCat("keyspace \"", keyspace.name, "\""), keyspace.record.root,
                   /*counted=*/true);
         result_.entries += keyspace.record.root.entries;
       }
     }
-    const auto detached = catalogue.Detached(SIZE_MAX);
+    const auto detached = CatalogueReader(reader_, catalogue_).Detached(SIZE_MAX);
     if (!detached.ok()) return Problem(detached.status());
     for (const DetachedRecord& record : *detached) {
       // Their counts are not kept up while they are freed.

@@ -111,7 +111,7 @@ tree::TreeWriter& WriteState::WriterOf(KeyspaceState& keyspace) {
 }
 
 void WriteState::Touch(KeyspaceState& keyspace) {
-  keyspace.changed = true;
+  keyspace.unrecorded = true;
   ++keyspace.changes;
   writer_changes_ = keyspace.changes;
   changed_ = true;
@@ -307,9 +307,9 @@ absl::StatusOr<uint64_t> WriteState::CreateKeyspace(std::string_view name,
   changed_ = true;
   CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
   ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutName(name, id)));
-  const KeyspaceRecord record{{}, compress_from, std::string(name)};
-  ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutKeyspace(id, record)));
-  Log([&](log::RedoBuffer& redo) { redo.Create(id, compress_from, record.name); });
+  ESPALIER_RETURN_IF_ERROR(
+      Fail(catalogue.PutKeyspace({id, std::string(name), {{}, compress_from}})));
+  Log([&](log::RedoBuffer& redo) { redo.Create(id, compress_from, name); });
   return id;
 } catch (...) {
   BreakOff();
@@ -323,23 +323,28 @@ absl::StatusOr<bool> WriteState::HasKeyspace(uint64_t id) {
   return true;
 }
 
+absl::StatusOr<std::string> WriteState::NameOf(const KeyspaceState& keyspace) const {
+  return CatalogueReader(reader(), catalogue_).NameOf(keyspace.id);
+}
+
 absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   if (keyspace.id == kDefaultKeyspaceId) {
     return absl::InvalidArgumentError("the default keyspace cannot be dropped");
   }
   ESPALIER_RETURN_IF_ERROR(Fail(SealReserved()));
+  ESPALIER_ASSIGN_OR_RETURN(const std::string name, NameOf(keyspace));
   changed_ = true;
   pages_.set_reserve(space::Reserve::kMayUse);
   CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
-  absl::Status status = Fail(catalogue.RemoveName(keyspace.record.name));
+  absl::Status status = Fail(catalogue.RemoveName(name));
   if (status.ok()) status = Fail(catalogue.RemoveKeyspace(keyspace.id));
   pages_.set_reserve(space::Reserve::kKeep);
   ESPALIER_RETURN_IF_ERROR(status);
   const page::TreeRoot& root = keyspace.record.root;
   if (root.height > 0) detached_.push_back({root.ref, root.height - 1});
   keyspace.dropped = true;
-  keyspace.changed = false;
+  keyspace.unrecorded = false;
   ++keyspace.changes;
   Log([&](log::RedoBuffer& redo) { redo.Drop(keyspace.id); });
   return absl::OkStatus();
@@ -357,7 +362,8 @@ absl::Status WriteState::RenameKeyspace(KeyspaceState& keyspace, std::string_vie
     return absl::InvalidArgumentError(absl::StrCat(
         "a keyspace's name has 1 to ", kMaxKeyspaceNameBytes, " bytes, not ", name.size()));
   }
-  if (name == keyspace.record.name) return absl::OkStatus();
+  ESPALIER_ASSIGN_OR_RETURN(const std::string old_name, NameOf(keyspace));
+  if (name == old_name) return absl::OkStatus();
   const absl::StatusOr<uint64_t> existing = FindKeyspaceByName(name);
   if (existing.ok()) {
     return absl::AlreadyExistsError(
@@ -367,10 +373,10 @@ absl::Status WriteState::RenameKeyspace(KeyspaceState& keyspace, std::string_vie
   changed_ = true;
   const std::string new_name(name);
   CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
-  ESPALIER_RETURN_IF_ERROR(Fail(catalogue.RemoveName(keyspace.record.name)));
+  ESPALIER_RETURN_IF_ERROR(Fail(catalogue.RemoveName(old_name)));
   ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutName(new_name, keyspace.id)));
-  keyspace.record.name = new_name;
-  keyspace.changed = true;
+  ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutKeyspace({keyspace.id, new_name, keyspace.record})));
+  keyspace.unrecorded = false;
   Log([&](log::RedoBuffer& redo) { redo.Rename(keyspace.id, new_name); });
   return absl::OkStatus();
 } catch (...) {

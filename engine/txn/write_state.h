@@ -67,6 +67,7 @@ class WriteState final : public TransactionState {
   friend class Compactor;
 
   absl::StatusOr<bool> HasKeyspace(uint64_t id);
+  absl::StatusOr<std::string> NameOf(const KeyspaceState& keyspace) const;
   // A large value that is there already: a reference as the leaf keeps it.
   absl::Status PutLarge(KeyspaceState& keyspace, std::string_view key, std::string_view reference);
   // Puts a value, or what refers to it where it lies, into the log.
@@ -92,6 +93,8 @@ class WriteState final : public TransactionState {
   void LookUp(absl::Span<const log::RedoReader::Operation> operations);
   absl::Status SealReserved();
   absl::Status FreeDetached();
+  // The keyspace whose root the version names itself; null: none.
+  const KeyspaceState* RecentKeyspace() const;
   absl::Status FinishCatalogue();
   absl::Status Prepare();
   std::unique_ptr<VersionState> MakeVersion();

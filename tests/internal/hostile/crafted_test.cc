@@ -196,6 +196,47 @@ TEST_F(CraftedTest, ImpossibleSlots) {
   }
 }
 
+// The slot's own keyspace holds, whatever the catalogue says of it.
+TEST_F(CraftedTest, TheSlotsKeyspace) {
+  const testing::Contents contents = {{"", {{"b", "2"}}}};
+  {
+    CraftedFile crafted;
+    const ChildRef old_leaf = crafted.AddLeaf({{"a", {"1"}}});
+    crafted.SetDefaultKeyspace({old_leaf, 1, 1});
+    crafted.MarkFree(old_leaf.number());
+    crafted.slot().keyspace = {0, {crafted.AddLeaf({{"b", {"2"}}}), 1, 1}, 0};
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Open(crafted.Image()));
+    EXPECT_EQ(ReadEverything(db, contents).wrong, "");
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const VerifyReport report, db.Verify());
+    EXPECT_THAT(report.problems, IsEmpty());
+    ChangeEverything(db);
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const VerifyReport after, db.Verify());
+    EXPECT_THAT(after.problems, IsEmpty());
+  }
+  {
+    SCOPED_TRACE("behind the file");
+    CraftedFile crafted;
+    crafted.SetDefaultKeyspace({crafted.AddLeaf({{"a", {"1"}}}), 1, 1});
+    crafted.slot().keyspace = {0, {ChildRef::Make(PageNumber(1'000'000), Version(1)), 1, 1}, 0};
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Open(crafted.Image()));
+    EXPECT_TRUE(ReadEverything(db, contents).damaged);
+    ChangeEverything(db);
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const VerifyReport report, db.Verify());
+    EXPECT_THAT(report.problems, Not(IsEmpty()));
+  }
+  {
+    SCOPED_TRACE("of no name");
+    CraftedFile crafted;
+    crafted.SetDefaultKeyspace({crafted.AddLeaf({{"b", {"2"}}}), 1, 1});
+    crafted.slot().keyspace = {77, {crafted.AddLeaf({{"c", {"3"}}}), 1, 1}, 0};
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Open(crafted.Image()));
+    EXPECT_EQ(ReadEverything(db, contents).wrong, "");
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const VerifyReport report, db.Verify());
+    EXPECT_THAT(report.problems, Not(IsEmpty()));
+    ChangeEverything(db);
+  }
+}
+
 // Every page of the file in turn is in use, but free by the space map; and the other way round.
 TEST_F(CraftedTest, SpaceMapThatLies) {
   const Sample sample = MakeSample();
