@@ -18,6 +18,12 @@ inline void PrefetchLines(const uint8_t* begin, size_t lines) {
   asm volatile("");
 }
 
+// Likewise for lines that are going to be overwritten.
+inline void PrefetchLinesToWrite(const uint8_t* begin, size_t lines) {
+  for (size_t line = 0; line < lines; ++line) __builtin_prefetch(begin + line * kCacheLineBytes, 1);
+  asm volatile("");
+}
+
 }  // namespace espalier
 
 #endif  // ESPALIER_ENGINE_BASE_PREFETCH_H_

@@ -7,6 +7,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "engine/base/mutant.h"
+#include "engine/base/prefetch.h"
 #include "engine/base/status_macros.h"
 
 namespace espalier::space {
@@ -286,6 +287,9 @@ absl::StatusOr<PageNumber> PageAllocator::AllocatePage(Reserve reserve) {
     if (!unsealed_.Test(page)) PreparePage(page);
     free_.Clear(page);
     next_single_ = page + 1;
+    // The next one is likely to be this one's neighbour.
+    PrefetchLinesToWrite(file_->source().read_page(PageNumber(page)) + page_bytes_,
+                         page::kMinPageBytes / kCacheLineBytes);
   }
   RecordAllocation(page, 1);
   unsealed_.Set(page);

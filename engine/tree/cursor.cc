@@ -118,7 +118,7 @@ bool Cursor::SeekLowerBound(std::string_view key) {
       // The leaf, and those that a short scan passes, so that the walks through the page table,
       // which take longer than all else, overlap.
       const uint32_t end = std::min(inner.size(), steps_[1].index + kLeavesAtSeek);
-      for (uint32_t i = steps_[1].index; i < end; ++i) reader_.PrefetchNode(inner.child(i));
+      for (uint32_t i = steps_[1].index; i < end; ++i) reader_.PrefetchNode(inner.child(i), 0);
     }
   }
   const uint8_t* const page = reader_.Fetch(ref, 0);

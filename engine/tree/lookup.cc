@@ -103,7 +103,7 @@ void FindGroup(const PageReader& reader, const TreeRoot& root,
     if (announce_leaves && level == 1) {
       for (size_t i = 0; i < count; ++i) reader.AnnounceNode(refs[i]);
     }
-    for (size_t i = 0; i < count; ++i) reader.PrefetchNode(refs[i]);
+    for (size_t i = 0; i < count; ++i) reader.PrefetchNode(refs[i], level - 1);
   }
   fetch(0);
   for (size_t i = 0; i < count; ++i) {
@@ -136,7 +136,7 @@ Found Find(const PageReader& reader, const TreeRoot& root, std::string_view key)
     if (node == nullptr) return {Outcome::kDamaged, {}};
     const Inner inner(node);
     ref = inner.child(inner.FindChild(key));
-    if (level == 1) reader.PrefetchNode(ref);
+    reader.PrefetchNode(ref, level - 1);
   }
   const uint8_t* const page = reader.Fetch(ref, 0);
   if (page == nullptr) return {Outcome::kDamaged, {}};
