@@ -286,7 +286,8 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   tail_version_ = version;
   begin_block_ = false;
   tail_is_direct_ = direct;
-  return Appended{place, LogPosition(end), !direct || IsMutant(Mutant::kAsyncInMemory)};
+  return Appended{place, LogPosition(end), newest_checkpoint_,
+                  !direct || IsMutant(Mutant::kAsyncInMemory)};
 }
 
 absl::StatusOr<LogWriter::Appended> LogWriter::Append(RecordKind kind, Version version,
@@ -416,11 +417,6 @@ uint64_t LogWriter::used_bytes() const {
 
 bool LogWriter::HasRoom() const {
   return used_bytes() + max_payload_bytes() + reserved_bytes() + 2 * kBlockBytes <= ring_bytes_;
-}
-
-LogPosition LogWriter::newest_checkpoint() const {
-  MutexLock lock(&mutex_);
-  return newest_checkpoint_;
 }
 
 Version LogWriter::version() const {

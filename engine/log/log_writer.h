@@ -68,6 +68,8 @@ class LogWriter {
   struct Appended {
     LogPlace before;     // where the record begins, and what it continues
     LogPosition end{0};  // Flush() until here makes it durable
+    // Where the newest record of AppendCheckpoint() begins, or what is needed of the log.
+    LogPosition newest_checkpoint{0};
     // It is in the page cache and outlives the process; otherwise only once it is flushed.
     bool outlives_process = false;
   };
@@ -105,8 +107,6 @@ class LogWriter {
   uint64_t reserved_bytes() const { return RoundUp(ring_bytes_ / 64, kBlockBytes); }
   // Bytes from the place that recovery would begin at to the end.
   uint64_t used_bytes() const;
-  // Where the newest record of AppendCheckpoint() begins, or what is needed of the log.
-  LogPosition newest_checkpoint() const;
   // Of the newest record.
   Version version() const;
   uint64_t flushes() const { return flush_latency().count(); }

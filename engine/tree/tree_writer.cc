@@ -54,7 +54,8 @@ absl::Status TreeWriter::Descend(std::string_view key) {
     const Inner inner(page);
     path_[level].index = inner.FindChild(key);
     ref = inner.child(path_[level].index);
-    if (level == 1) {
+    // The upper levels are few pages, in the caches anyway.
+    if (level <= 2) {
       pages_->reader().PrefetchWholeNode(ref);
     } else {
       pages_->reader().PrefetchNode(ref, level - 1);

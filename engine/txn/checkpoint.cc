@@ -179,7 +179,7 @@ void Engine::FreezeApplied(bool unchanged, Closing closing, FrozenVersion& froze
   frozen.slot.log_chain_value = frozen.log_begin.chain_value;
   frozen.source = source_;
   MutexLock lock(&state_mutex_);
-  checkpoint_in_progress_ = version.version;
+  checkpoint_in_progress_.store(version.version.value);
 }
 
 // The kernel reports a failure once for each open file: of two flushes at a time, to one that need
@@ -215,7 +215,7 @@ absl::Status Engine::Finish(const FrozenVersion& frozen) {
   checkpoint_times_.Add(std::chrono::duration_cast<std::chrono::microseconds>(
       std::chrono::steady_clock::now() - begin));
   if (status.ok()) NoteDurableSlot(frozen.slot, slot_index_ ^ 1);
-  checkpoint_in_progress_.reset();
+  checkpoint_in_progress_.store(0);
   checkpoint_claimed_ = false;
   checkpoint_ended_.NotifyAll();
   return status.ok() ? status : poison_;

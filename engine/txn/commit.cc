@@ -192,14 +192,11 @@ absl::Status WriteState::CommitToLog(std::unique_ptr<VersionState> made) {
   engine.allocator_->Commit();
   const VersionState& state = engine.Apply(std::move(made));
   engine.commits_.fetch_add(1, std::memory_order_relaxed);
-  engine.RequestCheckpointIfDue();
+  engine.RequestCheckpointIfDue(*appended);
   // Versions become visible in their order, and none before it is as durable as its writer wants.
-  bool wait = sync || !appended->outlives_process;
-  {
-    MutexLock lock(&engine.publication_mutex_);
-    wait = wait || (!engine.unpublished_.empty() && !IsMutant(Mutant::kAsyncOvertakesSync));
-    if (wait) engine.unpublished_.push_back(&state);
-  }
+  const bool wait = sync || !appended->outlives_process ||
+                    (engine.HasUnpublished() && !IsMutant(Mutant::kAsyncOvertakesSync));
+  if (wait) engine.PublishLater(state);
   if (!wait || IsMutant(Mutant::kVisibleBeforeDurable)) engine.Publish(state);
   engine.ReclaimPages();
   if (wait) return AwaitFlush(appended->end);

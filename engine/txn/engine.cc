@@ -80,9 +80,14 @@ absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginWrite(WriterGate::Deadl
   // In memory there is nothing that a log could save.
   if (log_path_.empty()) durability = Durability::kCheckpoint;
   const bool logged = durability != Durability::kCheckpoint;
-  if (logged) ESPALIER_RETURN_IF_ERROR(WaitForLogSpace(deadline));
-  if (!gate_.Enter(deadline)) {
-    return absl::DeadlineExceededError("another write transaction is open");
+  while (true) {
+    if (!gate_.Enter(deadline)) {
+      return absl::DeadlineExceededError("another write transaction is open");
+    }
+    if (!logged || log_ == nullptr || log_->HasRoom()) break;
+    // For the checkpoint, which needs the gate.
+    gate_.Leave();
+    ESPALIER_RETURN_IF_ERROR(WaitForLogSpace(deadline));
   }
   absl::Cleanup leave = [this] { gate_.Leave(); };
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
@@ -98,12 +103,13 @@ absl::StatusOr<Version> Engine::Write(std::span<const uint8_t> operations, Durab
 }
 
 void Engine::PrepareApply() {
-  if (versions_.size() == versions_.capacity()) versions_.reserve(2 * versions_.size() + 8);
-  {
-    MutexLock lock(&publication_mutex_);
-    if (unpublished_.size() == unpublished_.capacity()) {
-      unpublished_.reserve(2 * unpublished_.size() + 8);
+  if (versions_.size() == versions_.capacity()) {
+    const size_t larger = 2 * versions_.size() + 8;
+    {
+      MutexLock lock(&publication_mutex_);
+      unpublished_.reserve(larger);
     }
+    versions_.reserve(larger);
   }
   allocator_->PrepareCommit();
 }
@@ -126,11 +132,13 @@ void Engine::PublishUpTo(Version version) {
   if (end == unpublished_.begin()) return;
   Publish(**(end - 1));
   unpublished_.erase(unpublished_.begin(), end);
+  unpublished_count_.store(unpublished_.size(), std::memory_order_release);
 }
 
-bool Engine::HasUnpublished() const {
+void Engine::PublishLater(const VersionState& state) {
   MutexLock lock(&publication_mutex_);
-  return !unpublished_.empty();
+  unpublished_.push_back(&state);
+  unpublished_count_.store(unpublished_.size(), std::memory_order_release);
 }
 
 log::LogWriter::Callbacks Engine::LogCallbacks() {
@@ -203,20 +211,16 @@ void Engine::DecideAboutFreedPages() {
        state != versions_.rend() && (*state)->version >= published_version; ++state) {
     protect((*state)->version);
   }
-  Version durable;
-  {
-    MutexLock lock(&state_mutex_);
-    durable = slot_.version;
-    if (checkpoint_in_progress_.has_value() && !IsMutant(Mutant::kReuseFrozenPages)) {
-      protect(*checkpoint_in_progress_);
-    }
-  }
+  // In this order: a checkpoint that ends meanwhile makes its version the durable one before it is
+  // no longer in progress.
+  const Version frozen(checkpoint_in_progress_.load());
+  const Version durable = DurableVersion();
+  if (frozen != Version(0) && !IsMutant(Mutant::kReuseFrozenPages)) protect(frozen);
   if (!IsMutant(Mutant::kReuseDurablePages)) protect(durable);
   allocator_->Reclaim(versions, durable);
 }
 
-// A transaction may need as much as is ever logged at once. It waits before it has the gate, which
-// the checkpoint needs.
+// A transaction may need as much as is ever logged at once.
 absl::Status Engine::WaitForLogSpace(WriterGate::Deadline deadline) {
   while (true) {
     const std::shared_ptr<log::LogWriter> log = SharedLog();
@@ -228,12 +232,12 @@ absl::Status Engine::WaitForLogSpace(WriterGate::Deadline deadline) {
     {
       MutexLock lock(&state_mutex_);
       run = background_runs_;
-      running = checkpoint_in_progress_.has_value();
+      running = checkpoint_in_progress_.load() != 0;
     }
     log_waits_.fetch_add(1, std::memory_order_relaxed);
     if (!running && !background_.Request()) CheckpointInBackground();
     MutexLock lock(&state_mutex_);
-    while (background_runs_ == run && (!running || checkpoint_in_progress_.has_value())) {
+    while (background_runs_ == run && (!running || checkpoint_in_progress_.load() != 0)) {
       if (!deadline.has_value()) {
         checkpoint_ended_.Wait(&state_mutex_);
       } else if (!checkpoint_ended_.WaitUntil(&state_mutex_, *deadline)) {
@@ -245,9 +249,9 @@ absl::Status Engine::WaitForLogSpace(WriterGate::Deadline deadline) {
 }
 
 // Once for what follows a checkpoint in the log, whether or not that one has ended by then.
-void Engine::RequestCheckpointIfDue() {
-  const LogPosition newest = log_->newest_checkpoint();
-  if (log_->end().value - newest.value < log_->ring_bytes() / 2) return;
+void Engine::RequestCheckpointIfDue(const log::LogWriter::Appended& appended) {
+  const LogPosition newest = appended.newest_checkpoint;
+  if (appended.end.value - newest.value < log_->ring_bytes() / 2) return;
   if (std::exchange(checkpoint_requested_after_, newest) == newest) return;
   // Whoever waits for room does without.
   static_cast<void>(background_.Request());

@@ -228,7 +228,9 @@ class Engine final : private space::BackingFile {
   absl::Status PublishApplied();
   void Publish(const VersionState& state);
   void PublishUpTo(Version version);
-  bool HasUnpublished() const;
+  void PublishLater(const VersionState& state);
+  // Of those that only who has the gate adds.
+  bool HasUnpublished() const { return unpublished_count_.load(std::memory_order_acquire) > 0; }
   log::LogWriter::Callbacks LogCallbacks();
   void NoteLoggedRuns(const std::vector<space::PageRun>& runs);
   absl::Status FlushLoggedRuns();
@@ -251,7 +253,7 @@ class Engine final : private space::BackingFile {
   std::shared_ptr<WriteState> MakeWriteState(Durability durability);
   absl::Status WaitForLogSpace(WriterGate::Deadline deadline);
   // With the gate.
-  void RequestCheckpointIfDue();
+  void RequestCheckpointIfDue(const log::LogWriter::Appended& appended);
 
   // --- engine.cc: space::BackingFile, for the allocator
   absl::Status Grow(uint64_t page_count) override;
@@ -350,6 +352,7 @@ class Engine final : private space::BackingFile {
   // Applied and not published yet, oldest first.
   mutable Mutex publication_mutex_;
   std::vector<const VersionState*> unpublished_ ABSL_GUARDED_BY(publication_mutex_);
+  std::atomic<size_t> unpublished_count_{0};
   // Large values that records in the log refer to and that are not flushed yet.
   std::vector<space::PageRun> unflushed_runs_ ABSL_GUARDED_BY(publication_mutex_);
   std::shared_ptr<page::PageSource> runs_source_ ABSL_GUARDED_BY(publication_mutex_);
@@ -361,7 +364,8 @@ class Engine final : private space::BackingFile {
   mutable Mutex state_mutex_;
   CondVar checkpoint_ended_;
   bool checkpoint_claimed_ ABSL_GUARDED_BY(state_mutex_) = false;
-  std::optional<Version> checkpoint_in_progress_ ABSL_GUARDED_BY(state_mutex_);
+  // Its version, or 0. Changed with the mutex.
+  std::atomic<uint64_t> checkpoint_in_progress_{0};
   page::CheckpointSlot slot_ ABSL_GUARDED_BY(state_mutex_);  // the newest durable one
   uint32_t slot_index_ ABSL_GUARDED_BY(state_mutex_) = 0;    // where it lies
   std::atomic<uint64_t> durable_version_{0};                 // of slot_
