@@ -37,6 +37,7 @@
   M(TrustCleanSlot)                 \
   M(ReplayPastBadRecord)            \
   M(ReplayUnsoundRun)               \
+  M(ReplayUnsoundLeaf)              \
   M(SkipFoundLogFlush)              \
   M(SkipFoundRunFlush)              \
   M(SkipFoundSlotFlush)             \
@@ -59,6 +60,7 @@
   M(ReuseDurablePages)              \
   M(ReuseFrozenPages)               \
   M(ReuseLoggedRun)                 \
+  M(ReuseLoggedLeaf)                \
   M(LogReservedTwice)               \
   M(ForgetUndecidedReader)          \
   M(TruncateWaitingPages)           \

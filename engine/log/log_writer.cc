@@ -415,8 +415,9 @@ uint64_t LogWriter::used_bytes() const {
   return tail_.position.value - needed_from_;
 }
 
-bool LogWriter::HasRoom() const {
-  return used_bytes() + max_payload_bytes() + reserved_bytes() + 2 * kBlockBytes <= ring_bytes_;
+bool LogWriter::HasRoom(uint64_t besides) const {
+  return besides + used_bytes() + max_payload_bytes() + reserved_bytes() + 2 * kBlockBytes <=
+         ring_bytes_;
 }
 
 Version LogWriter::version() const {

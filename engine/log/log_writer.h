@@ -102,8 +102,8 @@ class LogWriter {
   // The largest payload that Append() should be asked to take: a share of the ring, so that some
   // more fit while a checkpoint makes room.
   uint64_t max_payload_bytes() const { return std::min(ring_bytes_ / 8, kMaxPayloadBytes); }
-  // Whether a record of that size fits.
-  bool HasRoom() const;
+  // Whether a record of that size fits, and so many bytes besides.
+  bool HasRoom(uint64_t besides) const;
   uint64_t reserved_bytes() const { return RoundUp(ring_bytes_ / 64, kBlockBytes); }
   // Bytes from the place that recovery would begin at to the end.
   uint64_t used_bytes() const;

@@ -27,7 +27,31 @@ uint8_t* StoreString(uint8_t* to, std::string_view string) {
   return StoreBytes(StoreVarint(to, string.size()), string.data(), string.size());
 }
 
+// Takes a number from the front of `rest`.
+std::optional<uint64_t> ReadVarint(std::span<const uint8_t>& rest) {
+  uint64_t value = 0;
+  for (uint32_t shift = 0; shift < 64 && !rest.empty(); shift += 7) {
+    const uint8_t byte = rest.front();
+    rest = rest.subspan(1);
+    value |= uint64_t{byte & 0x7fu} << shift;
+    if ((byte & 0x80) == 0) return value;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<std::vector<LeafRun>> DecodeLeafRuns(std::string_view argument) {
+  std::vector<LeafRun> runs;
+  std::span rest(reinterpret_cast<const uint8_t*>(argument.data()), argument.size());
+  while (!rest.empty()) {
+    const std::optional<uint64_t> first_page = ReadVarint(rest);
+    const std::optional<uint64_t> pages = ReadVarint(rest);
+    if (!first_page.has_value() || !pages.has_value()) return std::nullopt;
+    runs.push_back({*first_page, *pages});
+  }
+  return runs;
+}
 
 void RedoBuffer::Clear() {
   size_ = sizeof(RecordHeader);
@@ -102,15 +126,14 @@ void RedoBuffer::Rename(uint64_t keyspace, std::string_view name) {
   size_ = static_cast<size_t>(to - bytes_.get());
 }
 
-std::optional<uint64_t> RedoReader::Varint() {
-  uint64_t value = 0;
-  for (uint32_t shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
-    const uint8_t byte = rest_.front();
-    rest_ = rest_.subspan(1);
-    value |= uint64_t{byte & 0x7fu} << shift;
-    if ((byte & 0x80) == 0) return value;
-  }
-  return std::nullopt;
+void RedoBuffer::AppendLeaves(uint64_t keyspace, std::span<const LeafRun> runs) {
+  std::vector<uint8_t> argument(runs.size() * 2 * kMaxVarintBytes);
+  uint8_t* end = argument.data();
+  for (const LeafRun& run : runs) end = StoreVarint(StoreVarint(end, run.first_page), run.pages);
+  argument.resize(static_cast<size_t>(end - argument.data()));
+  uint8_t* to = Begin(keyspace, RedoKind::kAppendLeaves, argument.size());
+  to = StoreBytes(StoreVarint(to, argument.size()), argument.data(), argument.size());
+  size_ = static_cast<size_t>(to - bytes_.get());
 }
 
 std::optional<std::string_view> RedoReader::Bytes(uint64_t length) {
@@ -121,7 +144,7 @@ std::optional<std::string_view> RedoReader::Bytes(uint64_t length) {
 }
 
 std::optional<std::string_view> RedoReader::String() {
-  const std::optional<uint64_t> length = Varint();
+  const std::optional<uint64_t> length = ReadVarint(rest_);
   return length.has_value() ? Bytes(*length) : std::nullopt;
 }
 
@@ -129,8 +152,8 @@ std::optional<RedoReader::Operation> RedoReader::ReadArguments(RedoKind kind) {
   Operation operation{.kind = kind, .keyspace = keyspace_, .key = {}, .value = {}};
   if (kind == RedoKind::kDrop) return operation;
   if (kind == RedoKind::kCreate) {
-    const std::optional<uint64_t> id = Varint();
-    const std::optional<uint64_t> compress_from = Varint();
+    const std::optional<uint64_t> id = ReadVarint(rest_);
+    const std::optional<uint64_t> compress_from = ReadVarint(rest_);
     if (!id.has_value() || !compress_from.has_value() ||
         *compress_from > std::numeric_limits<uint32_t>::max()) {
       return std::nullopt;
@@ -154,13 +177,13 @@ std::optional<RedoReader::Operation> RedoReader::Next() {
     const auto kind = static_cast<RedoKind>(rest_.front());
     rest_ = rest_.subspan(1);
     if (kind == RedoKind::kInKeyspace) {
-      const std::optional<uint64_t> id = Varint();
+      const std::optional<uint64_t> id = ReadVarint(rest_);
       malformed_ = !id.has_value();
       keyspace_ = id.value_or(0);
       continue;
     }
     std::optional<Operation> operation;
-    if (kind >= RedoKind::kPut && kind <= RedoKind::kRename) operation = ReadArguments(kind);
+    if (kind >= RedoKind::kPut && kind <= RedoKind::kAppendLeaves) operation = ReadArguments(kind);
     malformed_ = !operation.has_value();
     return operation;
   }

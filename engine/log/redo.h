@@ -15,6 +15,8 @@
 //      7  create        id, compress-from, name
 //      8  drop
 //      9  rename        name
+//     10  append leaves runs of pages, as a string of numbers: first page and number of pages in
+//     turn
 #ifndef ESPALIER_ENGINE_LOG_REDO_H_
 #define ESPALIER_ENGINE_LOG_REDO_H_
 
@@ -25,6 +27,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "engine/log/format.h"
 
@@ -40,9 +43,21 @@ enum class RedoKind : uint8_t {
   kCreate = 7,
   kDrop = 8,
   kRename = 9,
+  kAppendLeaves = 10,
 };
 
 inline constexpr size_t kLargeRefBytes = 40;
+
+// Consecutive pages, each a leaf that the transaction filled by appending to the keyspace, and that
+// is there as it was when it committed.
+struct LeafRun {
+  uint64_t first_page;
+  uint64_t pages;
+
+  friend bool operator==(const LeafRun&, const LeafRun&) = default;
+};
+// Nothing if the argument of an operation is none. The numbers may be anything.
+std::optional<std::vector<LeafRun>> DecodeLeafRuns(std::string_view argument);
 
 // Collects operations behind room for a record's header. One thread.
 class RedoBuffer {
@@ -64,6 +79,7 @@ class RedoBuffer {
   void Create(uint64_t keyspace, uint32_t compress_from, std::string_view name);
   void Drop(uint64_t keyspace);
   void Rename(uint64_t keyspace, std::string_view name);
+  void AppendLeaves(uint64_t keyspace, std::span<const LeafRun> runs);
 
   void Clear();
   bool empty() const { return size_ == sizeof(RecordHeader); }
@@ -93,7 +109,7 @@ class RedoReader {
   struct Operation {
     RedoKind kind;  // never kInKeyspace
     uint64_t keyspace;
-    std::string_view key;    // also: begin of a range; name
+    std::string_view key;    // also: begin of a range; name; runs of leaves
     std::string_view value;  // also: end of a range; reference to a large value
     uint32_t compress_from = 0;
   };
@@ -105,7 +121,6 @@ class RedoReader {
   const uint8_t* position() const { return rest_.data(); }
 
  private:
-  std::optional<uint64_t> Varint();
   std::optional<std::string_view> String();
   std::optional<std::string_view> Bytes(uint64_t length);
   std::optional<Operation> ReadArguments(RedoKind kind);

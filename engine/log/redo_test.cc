@@ -70,8 +70,9 @@ void Store(const Operation& operation, RedoBuffer& buffer) {
       return buffer.Drop(keyspace);
     case RedoKind::kRename:
       return buffer.Rename(keyspace, key);
+    case RedoKind::kAppendLeaves:
     case RedoKind::kInKeyspace:
-      FAIL() << "not an operation of its own";
+      FAIL() << "not made of strings";
   }
 }
 
@@ -106,6 +107,37 @@ Operation RandomOperation(Random& random) {
     operation.compress_from = static_cast<uint32_t>(RandomNumber(random));
   }
   return operation;
+}
+
+TEST(RedoTest, LeavesByteByByte) {
+  RedoBuffer buffer;
+  const std::vector<LeafRun> runs = {{300, 2}, {7, 1}};
+  buffer.AppendLeaves(5, runs);
+  buffer.Delete(5, "k");
+  const Bytes expected = {6, 5, 10, 5, 0xac, 2, 2, 7, 1, 3, 1, 'k'};
+  const std::span<const uint8_t> payload = PayloadOf(buffer);
+  EXPECT_EQ(Bytes(payload.begin(), payload.end()), expected);
+  RedoReader reader(payload);
+  const auto leaves = reader.Next();
+  ASSERT_TRUE(leaves.has_value());
+  EXPECT_EQ(leaves->kind, RedoKind::kAppendLeaves);
+  EXPECT_EQ(leaves->keyspace, 5u);
+  EXPECT_EQ(DecodeLeafRuns(leaves->key), runs);
+  ASSERT_TRUE(reader.Next().has_value());
+  EXPECT_FALSE(reader.Next().has_value());
+  EXPECT_FALSE(reader.malformed());
+}
+
+TEST(RedoTest, RunsOfLeavesThatAreNone) {
+  EXPECT_EQ(DecodeLeafRuns(""), std::vector<LeafRun>());
+  EXPECT_FALSE(DecodeLeafRuns("\x05").has_value());
+  EXPECT_FALSE(DecodeLeafRuns(std::string("\x05\x80", 2)).has_value());
+  EXPECT_FALSE(DecodeLeafRuns(std::string(11, '\xff')).has_value());
+  const std::vector<LeafRun> highest = {{UINT64_MAX, UINT64_MAX}};
+  RedoBuffer buffer;
+  buffer.AppendLeaves(0, highest);
+  RedoReader reader(PayloadOf(buffer));
+  EXPECT_EQ(DecodeLeafRuns(reader.Next()->key), highest);
 }
 
 TEST(RedoTest, ByteByByte) {

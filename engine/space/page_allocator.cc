@@ -24,6 +24,7 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
   written_ = Bitmap(page_count / kWrittenGrain + 1);
   unsealed_ = Bitmap(page_count);
   separate_ = Bitmap(page_count);
+  logged_nodes_ = Bitmap(page_count);
   free_ = Bitmap(page_count);
   for (uint64_t page = reserved_pages_; page < page_count;) {
     const uint64_t begin = reachable_.FindFirstClear(page);
@@ -149,6 +150,7 @@ void PageAllocator::ResizeBitmaps(uint64_t page_count) {
   written_.Resize(page_count / kWrittenGrain + 1);
   unsealed_.Resize(page_count);
   separate_.Resize(page_count);
+  logged_nodes_.Resize(page_count);
   free_.Resize(page_count);
   without_blocks_.Resize(page_count);
 }
@@ -224,6 +226,7 @@ void PageAllocator::ReserveRecord() {
 
 void PageAllocator::RecordAllocation(uint64_t first, uint64_t count) {
   free_count_ -= count;
+  logged_nodes_.ClearRange(first, count);
   MarkReachable(first, count, true);
   MarkWritten(first, count);
   if (!allocated_.empty() && allocated_.back().first + allocated_.back().count == first) {
@@ -320,6 +323,11 @@ absl::StatusOr<PageNumber> PageAllocator::AllocateRun(uint64_t count, Reserve re
   next_run_ = front_first_ ? 0 : *run + count;
   RecordAllocation(*run, count);
   return PageNumber(*run);
+}
+
+void PageAllocator::NoteLogged(PageNumber page) {
+  logged_nodes_.Set(page.value);
+  unsealed_.Clear(page.value);
 }
 
 void PageAllocator::FreeRun(PageNumber first, uint64_t count, Version birth, LoggedRun logged) {

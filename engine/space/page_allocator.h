@@ -98,6 +98,12 @@ class PageAllocator {
   // put off; what was freed then goes on waiting.
   void Reclaim(absl::Span<const Version> protected_versions, Version durable);
 
+  // A record in the log is going to refer to a page of the running transaction, a node that is
+  // sealed and not changed any more.
+  void NoteLogged(PageNumber page);
+  // Whether one may refer to it still, unless a checkpoint has been taken since.
+  bool IsLogged(PageNumber page) const { return logged_nodes_.Test(page.value); }
+
   // --- Recovery ----------------------------------------------------------------------------------
   // Keeps a run that the log refers to from being handed out. False if it is not all free.
   bool Withhold(PageNumber first, uint64_t count);
@@ -216,6 +222,7 @@ class PageAllocator {
   Bitmap written_;         // grains that were allocated from since TakeUnflushed()
   Bitmap unsealed_;        // nodes allocated since then; only those that are reachable count
   Bitmap separate_;        // asked for by BackingFile::Separate()
+  Bitmap logged_nodes_;    // as NoteLogged() was told of them, since they were last allocated
   Bitmap free_;            // without those in recent_
   Bitmap without_blocks_;  // free pages that may have no disk blocks
   uint64_t untouched_from_ =

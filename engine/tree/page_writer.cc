@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
+#include "engine/page/checksum.h"
 
 namespace espalier::tree {
 
@@ -76,8 +77,23 @@ absl::Status PageWriter::FreeNode(ChildRef ref, const uint8_t* page) {
   if (!allocator_->reachable().Test(ref.number().value)) {
     return source().DataLoss(absl::StrCat("page ", ref.number().value, ": referred to twice"));
   }
-  allocator_->Free(ref.number(), Version(page::HeaderOf(page).birth));
+  const Version birth(page::HeaderOf(page).birth);
+  const bool logged = birth > logged_after_ && allocator_->IsLogged(ref.number()) &&
+                      !IsMutant(Mutant::kReuseLoggedLeaf);
+  allocator_->FreeRun(
+      ref.number(), 1, birth,
+      logged ? space::PageAllocator::LoggedRun::kYes : space::PageAllocator::LoggedRun::kNo);
   return absl::OkStatus();
+}
+
+void PageWriter::SealForLog(PageNumber leaf) {
+  page::SealPage(source().write_page(leaf), page_bytes(), leaf);
+  allocator_->NoteLogged(leaf);
+}
+
+void PageWriter::DropWithheld(PageNumber leaf, Version birth) {
+  allocator_->AdoptWithheld(leaf, 1);
+  allocator_->FreeRun(leaf, 1, birth, space::PageAllocator::LoggedRun::kYes);
 }
 
 absl::StatusOr<uint8_t*> PageWriter::NewRun(page::LargeRef& ref) {

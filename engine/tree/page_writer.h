@@ -27,8 +27,8 @@ class PageWriter {
   // `version` is the one that the transaction makes.
   PageWriter(space::PageAllocator* allocator, Version version);
 
-  // The log may refer to runs born after `durable`, the version of the last checkpoint; to the
-  // transaction's own ones if it is logged.
+  // The log may refer to runs and leaves born after `durable`, the version of the last checkpoint;
+  // to the transaction's own runs if it is logged.
   void ProtectLoggedRuns(Version durable, bool own_runs) {
     logged_after_ = durable;
     own_runs_are_logged_ = own_runs;
@@ -64,6 +64,13 @@ class PageWriter {
 
   // kDataLoss if the page is not in use: a damaged file refers to it twice.
   absl::Status FreeNode(page::ChildRef ref, const uint8_t* page);
+
+  // Makes one of the transaction's own leaves, which does not change any more, one that the log may
+  // refer to.
+  void SealForLog(PageNumber leaf);
+  // A leaf of an earlier version that the allocator withholds, and that the next checkpoint makes
+  // superfluous.
+  void DropWithheld(PageNumber leaf, Version birth);
 
   // A run for a large value: fills in first_page and birth.
   absl::StatusOr<uint8_t*> NewRun(page::LargeRef& ref);

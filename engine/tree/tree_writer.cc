@@ -128,6 +128,19 @@ absl::StatusOr<bool> TreeWriter::SeekEnd(std::string_view key) {
   return leaf.Find(key).index == leaf.size();
 }
 
+absl::StatusOr<TreeWriter::LastLeaf> TreeWriter::FindLastLeaf() const {
+  ChildRef ref = root_->ref;
+  for (uint32_t level = root_->height; level-- > 0;) {
+    const uint8_t* const page = pages_->Fetch(ref, level);
+    if (page == nullptr) return pages_->Explain(ref, level);
+    const uint32_t size = page::HeaderOf(page).entry_count;
+    if (level == 0) return LastLeaf{ref.number(), size};
+    if (size == 0) break;
+    ref = Inner(page).child(size - 1);
+  }
+  return pages_->source().DataLoss(kChanged);
+}
+
 TreeWriter::Appended TreeWriter::TryAppend(std::string_view key, const Payload& payload) {
   if (!at_end_) return Appended::kNotHere;
   const Leaf leaf(path_[0].page);

@@ -54,6 +54,13 @@ class TreeWriter {
   enum class Appended { kDone, kNotHere };
   Appended TryAppend(std::string_view key, const page::Payload& payload);
 
+  // Where the tree has its last entry.
+  struct LastLeaf {
+    PageNumber number;
+    uint32_t entries;
+  };
+  absl::StatusOr<LastLeaf> FindLastLeaf() const;
+
   // After a Seek to `key`: inserts the entry or replaces its payload. `key` and payload must not
   // lie in the tree's pages. Returns where the payload lies, for the caller to write in place.
   absl::StatusOr<uint8_t*> Put(std::string_view key, const page::Payload& payload);

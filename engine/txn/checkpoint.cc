@@ -142,6 +142,7 @@ absl::StatusOr<Engine::FrozenVersion> Engine::MarkLog(Version version) {
   frozen.log = log_;
   frozen.log_begin = mark->before;
   frozen.log_end = mark->end;
+  frozen.referred_bytes = referred_bytes_at_mark_ = referred_bytes_.load();
   return frozen;
 }
 
@@ -206,7 +207,10 @@ absl::Status Engine::Finish(const FrozenVersion& frozen) {
   const absl::Status status = WriteFrozen(frozen);
   if (status.ok()) {
     // INV-5: only now is the log before it no longer needed.
-    if (frozen.log != nullptr) frozen.log->Recycle(frozen.log_begin.position);
+    if (frozen.log != nullptr) {
+      frozen.log->Recycle(frozen.log_begin.position);
+      referred_bytes_durable_.store(frozen.referred_bytes);
+    }
     checkpoints_.fetch_add(1, std::memory_order_relaxed);
   } else {
     Poison(status).IgnoreError();
@@ -238,16 +242,15 @@ absl::Status Engine::WriteFrozen(const FrozenVersion& frozen) {
   return WriteSlot(frozen.slot, source);
 }
 
-// What comes before the mark in the log is not needed any more; but large values that it refers to
-// are forgotten only with a flush of all of it.
+// What comes before the mark in the log is not needed any more; what it refers to was flushed with
+// the rest.
 absl::Status Engine::FlushMark(const FrozenVersion& frozen) {
-  bool refers_to_runs;
   {
     MutexLock lock(&publication_mutex_);
-    refers_to_runs = !unflushed_runs_.empty();
+    std::erase_if(unflushed_runs_,
+                  [&](const LoggedRun& logged) { return logged.version <= frozen.slot.version; });
   }
-  return refers_to_runs ? frozen.log->Flush(frozen.log_end)
-                        : frozen.log->FlushCheckpoint(frozen.log_begin.position, frozen.log_end);
+  return frozen.log->FlushCheckpoint(frozen.log_begin.position, frozen.log_end);
 }
 
 // What is written meanwhile, for the next version, lies elsewhere for the most part and is left

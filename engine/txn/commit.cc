@@ -16,6 +16,27 @@ namespace {
 
 // Pages of dropped trees that a commit frees.
 constexpr uint64_t kDetachedPagesPerCommit = 64;
+// Fewer leaves than these are no less to write than their entries, and a flush of their own.
+constexpr size_t kMinReferredLeaves = 32;
+// Runs that lie as close to each other are flushed as one.
+constexpr uint64_t kFlushedGapPages = 64;
+
+std::vector<space::PageRun> RunsToFlush(const std::vector<log::LeafRun>& runs) {
+  std::vector<space::PageRun> sorted;
+  for (const log::LeafRun& run : runs) sorted.push_back({run.first_page, run.pages});
+  std::sort(sorted.begin(), sorted.end(),
+            [](const auto& left, const auto& right) { return left.first < right.first; });
+  std::vector<space::PageRun> joined;
+  for (const space::PageRun& run : sorted) {
+    if (!joined.empty() &&
+        run.first - (joined.back().first + joined.back().count) <= kFlushedGapPages) {
+      joined.back().count = run.first + run.count - joined.back().first;
+    } else {
+      joined.push_back(run);
+    }
+  }
+  return joined;
+}
 
 }  // namespace
 
@@ -50,6 +71,36 @@ absl::Status WriteState::SealReserved() {
     LogPut(id, key, value, payload);
   }
   reserved_.clear();
+  return absl::OkStatus();
+}
+
+// The log refers to what was appended, or gets it where that is less to write, or lies scattered.
+absl::Status WriteState::LogAppended() {
+  if (appended_.leaves.empty()) return absl::OkStatus();
+  std::vector<log::LeafRun> runs;
+  uint64_t entries = 0;
+  for (const PageNumber leaf : appended_.leaves) {
+    entries += page::HeaderOf(pages_.source().read_page(leaf)).entry_count;
+    if (!runs.empty() && runs.back().first_page + runs.back().pages == leaf.value) {
+      ++runs.back().pages;
+    } else {
+      runs.push_back({leaf.value, 1});
+    }
+  }
+  // What a fault does: it turns a page to zeros.
+  if (entries != appended_.entries) {
+    return pages_.source().DataLoss("a leaf changed under a transaction");
+  }
+  std::vector<space::PageRun> flushed = RunsToFlush(runs);
+  if (appended_.leaves.size() < kMinReferredLeaves ||
+      logged_runs_.size() + flushed.size() > Engine::kMaxRunsPerFlush) {
+    SpellOut();
+    return absl::OkStatus();
+  }
+  for (const PageNumber leaf : appended_.leaves) pages_.SealForLog(leaf);
+  referred_bytes_ = appended_.leaves.size() * pages_.page_bytes();
+  logged_runs_.insert(logged_runs_.end(), flushed.begin(), flushed.end());
+  redo_.AppendLeaves(appended_.keyspace, runs);
   return absl::OkStatus();
 }
 
@@ -114,6 +165,7 @@ absl::Status WriteState::Prepare() {
   ESPALIER_RETURN_IF_ERROR(engine_->PoisonStatus());
   pages_.set_reserve(space::Reserve::kMayUse);
   ESPALIER_RETURN_IF_ERROR(SealReserved());
+  ESPALIER_RETURN_IF_ERROR(LogAppended());
   ESPALIER_RETURN_IF_ERROR(FreeDetached());
   ESPALIER_RETURN_IF_ERROR(FinishCatalogue());
   // Stores into pages that the file no longer has went nowhere.
@@ -179,7 +231,7 @@ absl::Status WriteState::CommitUnlogged(std::unique_ptr<VersionState> state) {
 absl::Status WriteState::CommitToLog(std::unique_ptr<VersionState> made) {
   Engine& engine = *engine_;
   const bool sync = durability_ == Durability::kSync;
-  engine.NoteLoggedRuns(logged_runs_);
+  engine.NoteLoggedRuns(logged_runs_, version_);
   const absl::StatusOr<log::LogWriter::Appended> appended =
       engine.log_->Append(log::RecordKind::kTransaction, version_, redo_.record(),
                           /*flush_follows=*/sync || IsMutant(Mutant::kAsyncInMemory));
@@ -192,6 +244,7 @@ absl::Status WriteState::CommitToLog(std::unique_ptr<VersionState> made) {
   engine.allocator_->Commit();
   const VersionState& state = engine.Apply(std::move(made));
   engine.commits_.fetch_add(1, std::memory_order_relaxed);
+  engine.referred_bytes_ += referred_bytes_;
   engine.RequestCheckpointIfDue(*appended);
   // Versions become visible in their order, and none before it is as durable as its writer wants.
   const bool wait = sync || !appended->outlives_process ||

@@ -84,7 +84,7 @@ absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginWrite(WriterGate::Deadl
     if (!gate_.Enter(deadline)) {
       return absl::DeadlineExceededError("another write transaction is open");
     }
-    if (!logged || log_ == nullptr || log_->HasRoom()) break;
+    if (!logged || log_ == nullptr || HasLogSpace(*log_)) break;
     // For the checkpoint, which needs the gate.
     gate_.Leave();
     ESPALIER_RETURN_IF_ERROR(WaitForLogSpace(deadline));
@@ -146,15 +146,15 @@ log::LogWriter::Callbacks Engine::LogCallbacks() {
           .before_flush = [this] { return FlushLoggedRuns(); }};
 }
 
-void Engine::NoteLoggedRuns(const std::vector<space::PageRun>& runs) {
+void Engine::NoteLoggedRuns(const std::vector<space::PageRun>& runs, Version version) {
   if (runs.empty()) return;
   MutexLock lock(&publication_mutex_);
-  unflushed_runs_.insert(unflushed_runs_.end(), runs.begin(), runs.end());
+  for (const space::PageRun& run : runs) unflushed_runs_.push_back({run, version});
   runs_source_ = source_;
 }
 
 absl::Status Engine::FlushLoggedRuns() {
-  std::vector<space::PageRun> runs;
+  std::vector<LoggedRun> runs;
   std::shared_ptr<page::PageSource> source;
   {
     MutexLock lock(&publication_mutex_);
@@ -163,10 +163,10 @@ absl::Status Engine::FlushLoggedRuns() {
   }
   if (runs.size() > kMaxRunsPerFlush) {
     uint64_t end = 0;
-    for (const space::PageRun& run : runs) end = std::max(end, run.first + run.count);
+    for (const auto& [run, version] : runs) end = std::max(end, run.first + run.count);
     return SyncMapping(source->mapping(), 0, end << page_shift_);
   }
-  for (const space::PageRun& run : runs) {
+  for (const auto& [run, version] : runs) {
     ESPALIER_RETURN_IF_ERROR(
         SyncMapping(source->mapping(), run.first << page_shift_, run.count << page_shift_));
   }
@@ -220,11 +220,17 @@ void Engine::DecideAboutFreedPages() {
   allocator_->Reclaim(versions, durable);
 }
 
+// Leaves that the log refers to count as well. Without the gate: they may be some more by now.
+bool Engine::HasLogSpace(const log::LogWriter& log) const {
+  return log.HasRoom((referred_bytes_.load() - referred_bytes_durable_.load()) /
+                     kLeafBytesPerLogByte);
+}
+
 // A transaction may need as much as is ever logged at once.
 absl::Status Engine::WaitForLogSpace(WriterGate::Deadline deadline) {
   while (true) {
     const std::shared_ptr<log::LogWriter> log = SharedLog();
-    if (log == nullptr || log->HasRoom()) return absl::OkStatus();
+    if (log == nullptr || HasLogSpace(*log)) return absl::OkStatus();
     ESPALIER_RETURN_IF_ERROR(CheckUsable());
     ESPALIER_RETURN_IF_ERROR(PoisonStatus());
     uint64_t run;
@@ -251,7 +257,9 @@ absl::Status Engine::WaitForLogSpace(WriterGate::Deadline deadline) {
 // Once for what follows a checkpoint in the log, whether or not that one has ended by then.
 void Engine::RequestCheckpointIfDue(const log::LogWriter::Appended& appended) {
   const LogPosition newest = appended.newest_checkpoint;
-  if (appended.end.value - newest.value < log_->ring_bytes() / 2) return;
+  const uint64_t bytes = appended.end.value - newest.value +
+                         (referred_bytes_.load() - referred_bytes_at_mark_) / kLeafBytesPerLogByte;
+  if (bytes < log_->ring_bytes() / 2) return;
   if (std::exchange(checkpoint_requested_after_, newest) == newest) return;
   // Whoever waits for room does without.
   static_cast<void>(background_.Request());

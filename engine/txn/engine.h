@@ -170,6 +170,9 @@ class Engine final : private space::BackingFile {
 
   enum class Closing { kNo, kYes };
 
+  // To replay so many bytes of leaves that a record refers to takes as long as one of the log.
+  static constexpr uint64_t kLeafBytesPerLogByte = 4;
+
   // So many large values are flushed one by one before the record that refers to them. For more of
   // them it takes fewer flushes to write everything.
   static constexpr size_t kMaxRunsPerFlush = 8;
@@ -186,6 +189,7 @@ class Engine final : private space::BackingFile {
     std::shared_ptr<log::LogWriter> log;  // null: the slot refers to none
     log::LogPlace log_begin;              // the record that the slot refers to
     LogPosition log_end{0};               // behind it
+    uint64_t referred_bytes = 0;          // up to there
 
     uint64_t NodesIn(uint64_t first, uint64_t count) const;  // of unflushed.nodes
   };
@@ -212,7 +216,8 @@ class Engine final : private space::BackingFile {
 
   // --- recovery.cc
   absl::Status Recover(const page::CheckpointSlot& slot);
-  bool WithholdRuns(std::span<const uint8_t> redo_payload);
+  bool WithholdRuns(std::span<const uint8_t> redo_payload, Version version);
+  bool IsSoundLeaf(PageNumber leaf, Version version) const;
   bool IsSoundRun(const page::LargeRef& ref) const;
   absl::Status Replay(const os::File& log_file, uint64_t ring_bytes, const log::LogPlace& start,
                       LogPosition end);
@@ -232,7 +237,7 @@ class Engine final : private space::BackingFile {
   // Of those that only who has the gate adds.
   bool HasUnpublished() const { return unpublished_count_.load(std::memory_order_acquire) > 0; }
   log::LogWriter::Callbacks LogCallbacks();
-  void NoteLoggedRuns(const std::vector<space::PageRun>& runs);
+  void NoteLoggedRuns(const std::vector<space::PageRun>& runs, Version version);
   absl::Status FlushLoggedRuns();
   absl::Status FlushLog(log::LogWriter& log, LogPosition end);
   void ReclaimPages();
@@ -251,6 +256,7 @@ class Engine final : private space::BackingFile {
   bool HasTransactions() const;
   uint64_t WaitingPages();
   std::shared_ptr<WriteState> MakeWriteState(Durability durability);
+  bool HasLogSpace(const log::LogWriter& log) const;
   absl::Status WaitForLogSpace(WriterGate::Deadline deadline);
   // With the gate.
   void RequestCheckpointIfDue(const log::LogWriter::Appended& appended);
@@ -344,6 +350,11 @@ class Engine final : private space::BackingFile {
 
   // Changed with the gate and the mutex: who has either may look.
   std::shared_ptr<log::LogWriter> log_;
+  // Bytes of leaves that records have referred to since the database was opened; up to the newest
+  // checkpoint's record, and up to that of the durable one.
+  std::atomic<uint64_t> referred_bytes_{0};
+  uint64_t referred_bytes_at_mark_ = 0;
+  std::atomic<uint64_t> referred_bytes_durable_{0};
   // The checkpoint in it that the next one was requested after.
   std::optional<LogPosition> checkpoint_requested_after_;
   // The memory of a writer's operations, handed on from one to the next.
@@ -353,8 +364,12 @@ class Engine final : private space::BackingFile {
   mutable Mutex publication_mutex_;
   std::vector<const VersionState*> unpublished_ ABSL_GUARDED_BY(publication_mutex_);
   std::atomic<size_t> unpublished_count_{0};
-  // Large values that records in the log refer to and that are not flushed yet.
-  std::vector<space::PageRun> unflushed_runs_ ABSL_GUARDED_BY(publication_mutex_);
+  // Large values and leaves that records in the log refer to and that are not flushed yet.
+  struct LoggedRun {
+    space::PageRun run;
+    Version version;
+  };
+  std::vector<LoggedRun> unflushed_runs_ ABSL_GUARDED_BY(publication_mutex_);
   std::shared_ptr<page::PageSource> runs_source_ ABSL_GUARDED_BY(publication_mutex_);
 
   // Of the file, log excepted.

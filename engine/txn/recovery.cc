@@ -15,7 +15,9 @@
 #include "engine/base/status_macros.h"
 #include "engine/log/log_reader.h"
 #include "engine/log/redo.h"
+#include "engine/page/checksum.h"
 #include "engine/page/large_ref.h"
+#include "engine/page/leaf.h"
 #include "engine/tree/lookup.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/replay_batch.h"
@@ -93,7 +95,7 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
     newest = std::max(newest, record->version);
     if (record->kind == log::RecordKind::kTransaction) {
       // A record that was never flushed can be there without the large values that it refers to.
-      if (!WithholdRuns(record->payload)) break;
+      if (!WithholdRuns(record->payload, record->version)) break;
       ++transactions;
     }
     end = reader.place();
@@ -136,25 +138,57 @@ bool Engine::IsSoundRun(const page::LargeRef& ref) const {
   return true;
 }
 
-// Keeps the large values that a record refers to where they are. False if one of them is not there.
-bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload) {
+bool Engine::IsSoundLeaf(PageNumber leaf, Version version) const {
+  const uint8_t* const page = source_->read_page(leaf);
+  const page::Header& header = page::HeaderOf(page);
+  if (IsMutant(Mutant::kReplayUnsoundLeaf)) return true;
+  return header.identity == page::Header::MakeIdentity(leaf, page::Kind::kLeaf, 0) &&
+         header.birth == version.value && page::ChecksumMatches(page, page_bytes(), leaf) &&
+         source_->VerifyPage(leaf);
+}
+
+// Keeps the large values and leaves that a record refers to where they are. False if one of them is
+// not there.
+bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload, Version version) {
   std::vector<space::PageRun> withheld;
+  const auto withhold = [&](const space::PageRun& run) {
+    if (!allocator_->Withhold(PageNumber(run.first), run.count)) return false;
+    withheld.push_back(run);
+    return true;
+  };
+  const auto withhold_leaves = [&](std::string_view argument) {
+    const auto runs = log::DecodeLeafRuns(argument);
+    if (!runs.has_value()) return false;
+    for (const log::LeafRun& run : *runs) {
+      if (!withhold({run.first_page, run.pages})) return false;
+      for (uint64_t i = 0; i < run.pages; ++i) {
+        if (!IsSoundLeaf(PageNumber(run.first_page + i), version)) return false;
+      }
+    }
+    return true;
+  };
+  bool sound = true;
   log::RedoReader redo(redo_payload);
   while (const std::optional<log::RedoReader::Operation> operation = redo.Next()) {
-    if (operation->kind != log::RedoKind::kPutLarge) continue;
-    const page::LargeRef ref =
-        page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(operation->value.data()));
-    const space::PageRun run = {ref.first_page.value, ref.RunPages(page_bytes())};
-    if (!IsSoundRun(ref) || !allocator_->Withhold(PageNumber(run.first), run.count)) {
-      for (const space::PageRun& good : withheld) {
-        allocator_->GiveBackWithheld(PageNumber(good.first), good.count);
-      }
-      return false;
+    if (operation->kind == log::RedoKind::kAppendLeaves) {
+      sound = withhold_leaves(operation->key);
+    } else if (operation->kind == log::RedoKind::kPutLarge) {
+      const page::LargeRef ref =
+          page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(operation->value.data()));
+      sound = IsSoundRun(ref) && withhold({ref.first_page.value, ref.RunPages(page_bytes())});
     }
-    withheld.push_back(run);
+    if (!sound) break;
+  }
+  if (!sound) {
+    for (const space::PageRun& run : withheld) {
+      allocator_->GiveBackWithheld(PageNumber(run.first), run.count);
+    }
+    return false;
   }
   // Like the log, they may have been only cached.
-  if (!options_.read_only && !IsMutant(Mutant::kSkipFoundRunFlush)) NoteLoggedRuns(withheld);
+  if (!options_.read_only && !IsMutant(Mutant::kSkipFoundRunFlush)) {
+    NoteLoggedRuns(withheld, version);
+  }
   return true;
 }
 
@@ -259,11 +293,45 @@ absl::Status WriteState::Replay(const log::RedoReader::Operation& operation) {
     case RedoKind::kPutLarge:
       ESPALIER_RETURN_IF_ERROR(CheckKey(operation.key));
       return PutLarge(*keyspace, operation.key, operation.value);
+    case RedoKind::kAppendLeaves:
+      return ReplayLeaves(*keyspace, operation.key);
     case RedoKind::kCreate:
     case RedoKind::kInKeyspace:
       break;
   }
   return absl::InvalidArgumentError("an operation of an unknown kind");
+}
+
+absl::Status WriteState::ReplayLeaves(KeyspaceState& keyspace, std::string_view argument) {
+  const auto runs = log::DecodeLeafRuns(argument);
+  if (!runs.has_value()) return absl::InvalidArgumentError("runs of leaves that are none");
+  for (const log::LeafRun& run : *runs) {
+    for (uint64_t i = 0; i < run.pages; ++i) {
+      ESPALIER_RETURN_IF_ERROR(ReplayLeaf(keyspace, PageNumber(run.first_page + i)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// One that the allocator withholds. The next recovery would need it as well, until a checkpoint has
+// made this one durable.
+absl::Status WriteState::ReplayLeaf(KeyspaceState& keyspace, PageNumber number) {
+  // What is appended must not lie in the mapping, or is copied piece by piece.
+  const uint8_t* const page = pages_.source().read_page(number);
+  const std::vector<uint8_t> copy(page, page + pages_.page_bytes());
+  const page::Leaf leaf(copy.data());
+  std::string key;
+  for (uint32_t i = 0; i < leaf.size(); ++i) {
+    const page::Payload payload = leaf.payload(i);
+    if (payload.large || payload.compressed) {
+      return absl::InvalidArgumentError("a leaf that nothing can have been appended to");
+    }
+    leaf.key(i).CopyTo(key);
+    ESPALIER_RETURN_IF_ERROR(CheckKey(key));
+    ESPALIER_RETURN_IF_ERROR(Append(keyspace, key, payload.bytes));
+  }
+  pages_.DropWithheld(number, Version(page::HeaderOf(copy.data()).birth));
+  return absl::OkStatus();
 }
 
 absl::Status WriteState::Replay(absl::Span<const log::RedoReader::Operation> operations) {

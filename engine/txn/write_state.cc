@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/page/leaf.h"
 #include "engine/tree/lookup.h"
 
 namespace espalier::txn {
@@ -120,6 +121,7 @@ void WriteState::Touch(KeyspaceState& keyspace) {
 absl::StatusOr<bool> WriteState::Put(KeyspaceState& keyspace, std::string_view key,
                                      std::string_view value, PutMode mode) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  SpellOut();
   std::string key_copy;
   std::string value_copy;
   key = Detach(key, key_copy);
@@ -143,7 +145,11 @@ absl::Status WriteState::Append(KeyspaceState& keyspace, std::string_view key,
       WriterOf(keyspace).TryAppend(key, {value, false, false}) == tree::TreeWriter::Appended::kDone)
       [[likely]] {
     Touch(keyspace);
-    Log([&](log::RedoBuffer& redo) { redo.Put(keyspace.id, key, value); });
+    if (!appended_.leaves.empty()) {
+      ++appended_.entries;
+    } else {
+      Log([&](log::RedoBuffer& redo) { redo.Put(keyspace.id, key, value); });
+    }
     return absl::OkStatus();
   }
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
@@ -157,10 +163,49 @@ absl::Status WriteState::Append(KeyspaceState& keyspace, std::string_view key,
     return absl::InvalidArgumentError(
         "the key to append is not greater than the last key of the keyspace");
   }
+  if (plain) return AppendPlain(keyspace, key, value);
+  SpellOut();
   return PutAt(keyspace, key, value);
 } catch (...) {
   BreakOff();
   throw;
+}
+
+// Entries that are put behind the last one change no leaf but the last, and none before it; where
+// that is divided, its second part is the last one.
+absl::Status WriteState::AppendPlain(KeyspaceState& keyspace, std::string_view key,
+                                     std::string_view value) {
+  if (appended_.keyspace != keyspace.id) SpellOut();
+  Touch(keyspace);
+  ESPALIER_RETURN_IF_ERROR(Fail(writer_.Put(key, {value, false, false}).status()));
+  if (!logging_) return absl::OkStatus();
+  const absl::StatusOr<tree::TreeWriter::LastLeaf> last = writer_.FindLastLeaf();
+  if (!last.ok()) return Fail(last.status());
+  if (!appended_.leaves.empty()) {
+    if (appended_.leaves.back() != last->number) appended_.leaves.push_back(last->number);
+    ++appended_.entries;
+  } else if (last->entries == 1) {
+    appended_ = {keyspace.id, {last->number}, 1};
+  } else {
+    Log([&](log::RedoBuffer& redo) { redo.Put(keyspace.id, key, value); });
+  }
+  if (appended_.leaves.size() * pages_.page_bytes() / Engine::kLeafBytesPerLogByte >
+      max_redo_bytes_) {
+    StopLogging();
+  }
+  return absl::OkStatus();
+}
+
+void WriteState::SpellOutLeaves() {
+  const std::vector<PageNumber> leaves = std::exchange(appended_.leaves, {});
+  std::string key;
+  for (const PageNumber number : leaves) {
+    const page::Leaf leaf(pages_.source().read_page(number));
+    for (uint32_t i = 0; i < leaf.size(); ++i) {
+      leaf.key(i).CopyTo(key);
+      Log([&](log::RedoBuffer& redo) { redo.Put(appended_.keyspace, key, leaf.payload(i).bytes); });
+    }
+  }
 }
 
 // Where the keyspace's writer stands.
@@ -196,6 +241,7 @@ void WriteState::StopLogging() {
   logging_ = false;
   redo_ = log::RedoBuffer();
   logged_runs_.clear();
+  appended_.leaves.clear();
 }
 
 absl::Status WriteState::PutLarge(KeyspaceState& keyspace, std::string_view key,
@@ -214,6 +260,7 @@ absl::Status WriteState::PutLarge(KeyspaceState& keyspace, std::string_view key,
 absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, std::string_view key,
                                                      uint64_t value_bytes) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  SpellOut();
   std::string key_copy;
   key = Detach(key, key_copy);
   tree::TreeWriter& writer = WriterOf(keyspace);
@@ -243,6 +290,7 @@ absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, st
 
 absl::StatusOr<bool> WriteState::Delete(KeyspaceState& keyspace, std::string_view key) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  SpellOut();
   std::string key_copy;
   key = Detach(key, key_copy);
   pages_.set_reserve(space::Reserve::kMayUse);
@@ -267,6 +315,7 @@ absl::StatusOr<bool> WriteState::Delete(KeyspaceState& keyspace, std::string_vie
 absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::string_view begin,
                                                  std::optional<std::string_view> end) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  SpellOut();
   std::string begin_copy;
   std::string end_copy;
   begin = Detach(begin, begin_copy);
@@ -291,6 +340,7 @@ absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::s
 absl::StatusOr<uint64_t> WriteState::CreateKeyspace(std::string_view name,
                                                     uint32_t compress_from) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  SpellOut();
   if (name.empty() || name.size() > kMaxKeyspaceNameBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a keyspace's name has 1 to ", kMaxKeyspaceNameBytes, " bytes, not ", name.size()));
@@ -329,6 +379,7 @@ absl::StatusOr<std::string> WriteState::NameOf(const KeyspaceState& keyspace) co
 
 absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  SpellOut();
   if (keyspace.id == kDefaultKeyspaceId) {
     return absl::InvalidArgumentError("the default keyspace cannot be dropped");
   }
@@ -355,6 +406,7 @@ absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) try {
 
 absl::Status WriteState::RenameKeyspace(KeyspaceState& keyspace, std::string_view name) try {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  SpellOut();
   if (keyspace.id == kDefaultKeyspaceId) {
     return absl::InvalidArgumentError("the default keyspace cannot be renamed");
   }

@@ -87,6 +87,18 @@ class WriteState final : public TransactionState {
   }
   bool IsMappedElsewhere(std::string_view bytes) const;
   std::string_view Detach(std::string_view bytes, std::string& copy) const;
+  // An entry without a run, behind the last one, where the keyspace's writer stands.
+  absl::Status AppendPlain(KeyspaceState& keyspace, std::string_view key, std::string_view value);
+  // Gives redo_ the entries of the leaves that it would have referred to: before anything else than
+  // appending to the same keyspace may change them, or come behind them in the log.
+  void SpellOut() {
+    if (!appended_.leaves.empty()) [[unlikely]]
+      SpellOutLeaves();
+  }
+  void SpellOutLeaves();
+  absl::Status LogAppended();
+  absl::Status ReplayLeaves(KeyspaceState& keyspace, std::string_view runs);
+  absl::Status ReplayLeaf(KeyspaceState& keyspace, PageNumber leaf);
   absl::Status PutAt(KeyspaceState& keyspace, std::string_view key, std::string_view value);
   // Notes that the keyspace is about to change.
   void Touch(KeyspaceState& keyspace);
@@ -140,6 +152,15 @@ class WriteState final : public TransactionState {
   size_t max_redo_bytes_ = 0;
   log::RedoBuffer redo_;
   std::vector<space::PageRun> logged_runs_;  // that redo_ refers to
+  // The leaves that Append() has begun, and gone on to fill, since anything else was done: in their
+  // order all that the keyspace has behind what redo_ knows.
+  struct AppendedLeaves {
+    uint64_t keyspace = 0;
+    std::vector<PageNumber> leaves;
+    uint64_t entries = 0;
+  };
+  AppendedLeaves appended_;
+  uint64_t referred_bytes_ = 0;  // of leaves
   absl::Status failure_;
   bool broken_off_ = false;
   // Values that the caller was still writing when they were put.

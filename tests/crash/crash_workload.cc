@@ -56,6 +56,7 @@ std::string_view NameOf(Operation operation) {
                                                     "too large for the log",
                                                     "fill the log",
                                                     "change again",
+                                                    "append",
                                                     "wait",
                                                     "roll back",
                                                     "hold a reader",
@@ -182,6 +183,8 @@ absl::Status CrashWorkload::Do(Operation operation, Durability durability) {
       return absl::OkStatus();
     case Operation::kChangeAgain:
       return ChangeAgain(durability);
+    case Operation::kAppend:
+      return Append(durability);
     case Operation::kWaitDurable:
       return WaitDurable();
     case Operation::kRollBack:
@@ -305,6 +308,31 @@ absl::Status CrashWorkload::ChangeAgain(Durability durability) {
           continue;
       }
       after[""][key] = value;
+    }
+    return absl::OkStatus();
+  });
+}
+
+// Sometimes with something else before, in between, or afterwards.
+absl::Status CrashWorkload::Append(Durability durability) {
+  constexpr int kEntries = 140;  // some 35 leaves
+  const uint64_t stop = random_() % 4 == 0 ? random_() % (kEntries + 1) : kEntries + 1;
+  return Commit(durability, [&](WriteTransaction& txn, Contents& after) -> absl::Status {
+    const Keyspace keyspace = db_->default_keyspace();
+    if (random_() % 2 == 0) {
+      after[""].erase(after[""].lower_bound("s"), after[""].end());
+      ESPALIER_RETURN_IF_ERROR(txn.DeleteRange(keyspace, KeyRange::From("s")).status());
+    }
+    for (uint64_t i = 0; i <= kEntries; ++i) {
+      if (i == stop) {
+        const std::string key = NewKey();
+        after[""][key] = "between";
+        ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, key, "between"));
+      }
+      const std::string key = absl::StrCat("s", 1'000'000 + ++appended_);
+      const std::string value = RandomValue(900);
+      after[""][key] = value;
+      ESPALIER_RETURN_IF_ERROR(txn.Append(keyspace, key, value));
     }
     return absl::OkStatus();
   });

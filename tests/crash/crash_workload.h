@@ -40,13 +40,14 @@ enum class Operation {
   kTooLargeForTheLog,  // values that it would have, were they not too many
   kFillTheLog,         // a quarter of it
   kChangeAgain,        // a transaction that changes the same few keys again and again
+  kAppend,             // so much that the log only refers to it
   kWaitDurable,
   kRollBack,
   kHoldReader,  // of the version of now, instead of the one that was held
   kEndReader,
 };
 constexpr int kShortOperations = 12;
-constexpr int kOperations = 20;
+constexpr int kOperations = 21;
 std::string_view NameOf(Operation operation);
 
 // Where the database is and how its log is written.
@@ -106,6 +107,7 @@ class CrashWorkload {
   absl::Status PutTooMuch(Durability durability);
   absl::Status DeleteOne(Durability durability);
   absl::Status ChangeAgain(Durability durability);
+  absl::Status Append(Durability durability);
   absl::Status CreateKeyspace(Durability durability);
   absl::Status DropKeyspace(Durability durability);
   absl::Status Grow(Durability durability);
@@ -126,6 +128,7 @@ class CrashWorkload {
   CommitHistory history_;
   mutable std::mutex mutex_;
   std::string problem_;
+  uint64_t appended_ = 0;
   std::optional<std::pair<CommitToken, size_t>> last_commit_;
   CrashRecorder recorder_;
   std::optional<Database> db_;

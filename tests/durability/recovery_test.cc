@@ -124,6 +124,84 @@ TEST_P(RecoveryTest, LargeValuesThatAreReservedAgain) {
   EXPECT_EQ(ContentsOf(db), expected);
 }
 
+// The log refers to the leaves that were filled; they must come through whatever follows.
+TEST_P(RecoveryTest, AppendedLeaves) {
+  constexpr int kAppends = 2000;
+  const auto append = [](WriteTransaction& txn, const Keyspace& keyspace, int first, int count) {
+    for (int i = first; i < first + count; ++i) {
+      ASSERT_THAT(
+          txn.Append(keyspace, absl::StrCat("s", 100'000 + i), std::string(150, 'a' + i % 26)),
+          IsOk());
+    }
+  };
+  Contents expected;
+  uint64_t log_bytes = 0;
+  {
+    Database db = Open();
+    const Keyspace main = db.default_keyspace();
+    ASSERT_THAT(db.Put(main, "first", "1"), IsOk());
+    const auto commit = [&](auto change) {
+      ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db.BeginWrite());
+      change(txn);
+      ASSERT_THAT(txn.Commit(), IsOk());
+    };
+    int next = 0;
+    const auto append_more = [&](WriteTransaction& txn) {
+      append(txn, main, next, kAppends);
+      next += kAppends;
+    };
+    // Nothing else; then with changes of what was appended, before and after.
+    commit(append_more);
+    log_bytes = db.GetStats()->log_used_bytes;
+    commit(append_more);
+    commit([&](WriteTransaction& txn) {
+      append_more(txn);
+      ASSERT_THAT(txn.Delete(main, absl::StrCat("s", 100'000 + next - 5)), IsOkAndHolds(true));
+      ASSERT_THAT(txn.Put(main, absl::StrCat("s", 100'000 + next - 3), "changed"), IsOk());
+      append_more(txn);
+    });
+    commit([&](WriteTransaction& txn) {
+      ASSERT_THAT(txn.DeleteRange(main, KeyRange::From(absl::StrCat("s", 100'000 + next - 500))),
+                  IsOk());
+      append_more(txn);
+      ESPALIER_ASSERT_OK_AND_ASSIGN(const Keyspace other, txn.CreateKeyspace("other"));
+      append(txn, other, 0, kAppends);
+      append(txn, main, next, 10);
+      append(txn, other, kAppends, kAppends);
+      next += 10;
+    });
+    commit([&](WriteTransaction& txn) {
+      append_more(txn);
+      ESPALIER_ASSERT_OK_AND_ASSIGN(const auto span, txn.Reserve(main, "reserved", 100));
+      std::fill(span.begin(), span.end(), 'r');
+      append_more(txn);
+    });
+    // Leaves are replaced, and their pages must not be used again.
+    for (int i = 0; i < next; i += 7) {
+      ASSERT_THAT(db.Put(main, absl::StrCat("s", 100'000 + i), "put"), IsOk());
+    }
+    for (int i = 0; i < 3000; ++i) {
+      ASSERT_THAT(db.Put(main, absl::StrCat("a", i), std::string(300, 'x')), IsOk());
+    }
+    expected = ContentsOf(db);
+    ExpectSound(db);
+    Abandon(std::move(db));
+  }
+  // Not a byte for each that was appended.
+  EXPECT_LT(log_bytes, 60'000u);
+  for (int i = 0; i < 2; ++i) {
+    Database reader = Open(/*read_only=*/true);
+    EXPECT_EQ(ContentsOf(reader), expected);
+  }
+  for (int i = 0; i < 2; ++i) {
+    Database db = Open();
+    EXPECT_EQ(ContentsOf(db), expected);
+    ExpectSound(db);
+    // The next recovery finds what this one has found.
+    if (i == 0) Abandon(std::move(db));
+  }
+}
+
 TEST_P(RecoveryTest, Everything) {
   Contents expected;
   {
