@@ -16,8 +16,10 @@ namespace {
 
 // Pages of dropped trees that a commit frees.
 constexpr uint64_t kDetachedPagesPerCommit = 64;
-// Fewer leaves than these are no less to write than their entries, and a flush of their own.
+// Fewer leaves than these are spelled out: they would save little, and where the commit is to be
+// durable they need a flush of their own (docs/decisions/0024-appended-leaves-once.md).
 constexpr size_t kMinReferredLeaves = 32;
+constexpr size_t kMinReferredLeavesToFlush = 256;
 // Runs that lie as close to each other are flushed as one.
 constexpr uint64_t kFlushedGapPages = 64;
 
@@ -92,7 +94,8 @@ absl::Status WriteState::LogAppended() {
     return pages_.source().DataLoss("a leaf changed under a transaction");
   }
   std::vector<space::PageRun> flushed = RunsToFlush(runs);
-  if (appended_.leaves.size() < kMinReferredLeaves ||
+  const bool sync = durability_ == Durability::kSync;
+  if (appended_.leaves.size() < (sync ? kMinReferredLeavesToFlush : kMinReferredLeaves) ||
       logged_runs_.size() + flushed.size() > Engine::kMaxRunsPerFlush) {
     SpellOut();
     return absl::OkStatus();
@@ -164,8 +167,9 @@ absl::Status WriteState::Prepare() {
   ESPALIER_RETURN_IF_ERROR(CheckHealthy());
   ESPALIER_RETURN_IF_ERROR(engine_->PoisonStatus());
   pages_.set_reserve(space::Reserve::kMayUse);
-  ESPALIER_RETURN_IF_ERROR(SealReserved());
+  // In this order: a key may be reserved, deleted and appended, and is put again by the former.
   ESPALIER_RETURN_IF_ERROR(LogAppended());
+  ESPALIER_RETURN_IF_ERROR(SealReserved());
   ESPALIER_RETURN_IF_ERROR(FreeDetached());
   ESPALIER_RETURN_IF_ERROR(FinishCatalogue());
   // Stores into pages that the file no longer has went nowhere.
