@@ -99,7 +99,8 @@ class Salvager {
       }
       keyspace.record.root = slot.keyspace->root;
     }
-    for (const auto& [id, keyspace] : keyspaces) {
+    for (const auto& entry : keyspaces) {
+      const NamedKeyspace& keyspace = entry.second;
       names_.insert(keyspace.name);
       ESPALIER_RETURN_IF_ERROR(WalkTree(
           keyspace.record.root, [&](const Leaf& leaf) { return Deliver(keyspace.name, leaf); }));
