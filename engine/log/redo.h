@@ -15,8 +15,7 @@
 //      7  create        id, compress-from, name
 //      8  drop
 //      9  rename        name
-//     10  append leaves runs of pages, as a string of numbers: first page and number of pages in
-//     turn
+//     10  append leaves runs of leaves, as a string of numbers: first page and pages in turn
 #ifndef ESPALIER_ENGINE_LOG_REDO_H_
 #define ESPALIER_ENGINE_LOG_REDO_H_
 
