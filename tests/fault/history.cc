@@ -12,7 +12,7 @@
 namespace espalier::testing {
 namespace {
 
-enum class Way { kPut, kReserve, kDelete };
+enum class Way { kPut, kAppend, kReserve, kDelete };
 
 struct Operation {
   Way way;
@@ -53,8 +53,12 @@ std::vector<Operation> OperationsOf(int number) {
       for (int i = 0; i < 40; i += 2)
         operations.push_back({Way::kDelete, absl::StrCat("many", i), ""});
       break;
-    case 7:
+    case 7:  // some 40 leaves, which the log refers to
       put("some", 3000);
+      for (int i = 0; i < 160; ++i) {
+        operations.push_back(
+            {Way::kAppend, absl::StrCat("z", 1000 * (1000 + number) + i), value(i, 900)});
+      }
       break;
   }
   return operations;
@@ -169,6 +173,8 @@ absl::Status PerformCommit(WriteTransaction& txn, const Keyspace& keyspace, int 
       ESPALIER_RETURN_IF_ERROR(txn.Delete(keyspace, operation.key).status());
     } else if (operation.way == Way::kPut) {
       ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, operation.key, operation.value));
+    } else if (operation.way == Way::kAppend) {
+      ESPALIER_RETURN_IF_ERROR(txn.Append(keyspace, operation.key, operation.value));
     } else {
       ESPALIER_ASSIGN_OR_RETURN(const absl::Span<char> room,
                                 txn.Reserve(keyspace, operation.key, operation.value.size()));

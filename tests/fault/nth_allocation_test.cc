@@ -113,6 +113,23 @@ absl::Status ChangeKeyspaces(Database& db) {
   return txn.Commit().status();
 }
 
+// So much that the log only refers to it.
+absl::Status AppendAndDrop(Database& db) {
+  {
+    ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn,
+                              db.BeginWrite({.durability = Durability::kAsync}));
+    ESPALIER_ASSIGN_OR_RETURN(const Keyspace other, txn.OpenOrCreateKeyspace("appended"));
+    for (int i = 0; i < 400; ++i) {
+      ESPALIER_RETURN_IF_ERROR(txn.Append(other, absl::StrCat(1000 + i), std::string(500, 'a')));
+    }
+    ESPALIER_RETURN_IF_ERROR(txn.Commit().status());
+  }
+  ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite());
+  ESPALIER_ASSIGN_OR_RETURN(const Keyspace other, txn.OpenKeyspace("appended"));
+  ESPALIER_RETURN_IF_ERROR(txn.DropKeyspace(other));
+  return txn.Commit().status();
+}
+
 // On a database with changes that no checkpoint has.
 template <typename Function>
 Step Calling(const char* name, Function function) {
@@ -137,6 +154,7 @@ const std::vector<Step>& Steps() {
       Writing("AsyncCommitThatAsksForACheckpoint", Durability::kAsync, 90000, 440000),
       Calling("Reads", [](Database& db, const std::string&) { return ReadAll(db); }),
       Calling("Keyspaces", [](Database& db, const std::string&) { return ChangeKeyspaces(db); }),
+      Calling("Append", [](Database& db, const std::string&) { return AppendAndDrop(db); }),
       Calling("Checkpoint", [](Database& db, const std::string&) { return db.Checkpoint(); }),
       Calling("Compact", [](Database& db, const std::string&) { return db.Compact().status(); }),
       Calling("Verify", [](Database& db, const std::string&) { return db.Verify().status(); }),
