@@ -38,6 +38,7 @@
   M(ReplayPastBadRecord)            \
   M(ReplayUnsoundRun)               \
   M(ReplayUnsoundLeaf)              \
+  M(TakeOtherLeaves)                \
   M(SkipFoundLogFlush)              \
   M(SkipFoundRunFlush)              \
   M(SkipFoundSlotFlush)             \

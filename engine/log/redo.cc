@@ -4,6 +4,9 @@
 #include <cstring>
 #include <limits>
 
+#include "engine/base/checksum.h"
+#include "engine/base/endian.h"
+
 namespace espalier::log {
 namespace {
 
@@ -40,6 +43,10 @@ std::optional<uint64_t> ReadVarint(std::span<const uint8_t>& rest) {
 }
 
 }  // namespace
+
+uint64_t ChecksumOfLeaves(std::span<const uint64_t> checksums) {
+  return Checksum(reinterpret_cast<const uint8_t*>(checksums.data()), checksums.size_bytes(), 0);
+}
 
 std::optional<std::vector<LeafRun>> DecodeLeafRuns(std::string_view argument) {
   std::vector<LeafRun> runs;
@@ -126,13 +133,15 @@ void RedoBuffer::Rename(uint64_t keyspace, std::string_view name) {
   size_ = static_cast<size_t>(to - bytes_.get());
 }
 
-void RedoBuffer::AppendLeaves(uint64_t keyspace, std::span<const LeafRun> runs) {
+void RedoBuffer::AppendLeaves(uint64_t keyspace, std::span<const LeafRun> runs, uint64_t checksum) {
   std::vector<uint8_t> argument(runs.size() * 2 * kMaxVarintBytes);
   uint8_t* end = argument.data();
   for (const LeafRun& run : runs) end = StoreVarint(StoreVarint(end, run.first_page), run.pages);
   argument.resize(static_cast<size_t>(end - argument.data()));
-  uint8_t* to = Begin(keyspace, RedoKind::kAppendLeaves, argument.size());
+  uint8_t* to = Begin(keyspace, RedoKind::kAppendLeaves, argument.size() + kLeavesChecksumBytes);
   to = StoreBytes(StoreVarint(to, argument.size()), argument.data(), argument.size());
+  StoreLE64(to, checksum);
+  to += kLeavesChecksumBytes;
   size_ = static_cast<size_t>(to - bytes_.get());
 }
 
@@ -167,6 +176,7 @@ std::optional<RedoReader::Operation> RedoReader::ReadArguments(RedoKind kind) {
   std::optional<std::string_view> second = "";
   if (kind == RedoKind::kPut || kind == RedoKind::kDeleteRange) second = String();
   if (kind == RedoKind::kPutLarge) second = Bytes(kLargeRefBytes);
+  if (kind == RedoKind::kAppendLeaves) second = Bytes(kLeavesChecksumBytes);
   if (!second.has_value()) return std::nullopt;
   operation.value = *second;
   return operation;

@@ -15,7 +15,8 @@
 //      7  create        id, compress-from, name
 //      8  drop
 //      9  rename        name
-//     10  append leaves runs of leaves, as a string of numbers: first page and pages in turn
+//     10  append leaves runs of leaves, as a string of numbers: first page and pages in turn;
+//                       XXH3-64 of their checksums (8 bytes, little-endian, as those are)
 #ifndef ESPALIER_ENGINE_LOG_REDO_H_
 #define ESPALIER_ENGINE_LOG_REDO_H_
 
@@ -46,6 +47,7 @@ enum class RedoKind : uint8_t {
 };
 
 inline constexpr size_t kLargeRefBytes = 40;
+inline constexpr size_t kLeavesChecksumBytes = 8;
 
 // Consecutive pages, each a leaf that the transaction filled by appending to the keyspace, and that
 // is there as it was when it committed.
@@ -57,6 +59,9 @@ struct LeafRun {
 };
 // Nothing if the argument of an operation is none. The numbers may be anything.
 std::optional<std::vector<LeafRun>> DecodeLeafRuns(std::string_view argument);
+// So that no other leaves of the same version and pages are mistaken for them: the version may have
+// been lost, or rolled back, and made again.
+uint64_t ChecksumOfLeaves(std::span<const uint64_t> checksums);
 
 // Collects operations behind room for a record's header. One thread.
 class RedoBuffer {
@@ -78,7 +83,7 @@ class RedoBuffer {
   void Create(uint64_t keyspace, uint32_t compress_from, std::string_view name);
   void Drop(uint64_t keyspace);
   void Rename(uint64_t keyspace, std::string_view name);
-  void AppendLeaves(uint64_t keyspace, std::span<const LeafRun> runs);
+  void AppendLeaves(uint64_t keyspace, std::span<const LeafRun> runs, uint64_t checksum);
 
   void Clear();
   bool empty() const { return size_ == sizeof(RecordHeader); }
@@ -109,7 +114,7 @@ class RedoReader {
     RedoKind kind;  // never kInKeyspace
     uint64_t keyspace;
     std::string_view key;    // also: begin of a range; name; runs of leaves
-    std::string_view value;  // also: end of a range; reference to a large value
+    std::string_view value;  // also: end of a range; reference to a large value; leaves' checksum
     uint32_t compress_from = 0;
   };
 

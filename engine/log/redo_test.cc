@@ -112,9 +112,9 @@ Operation RandomOperation(Random& random) {
 TEST(RedoTest, LeavesByteByByte) {
   RedoBuffer buffer;
   const std::vector<LeafRun> runs = {{300, 2}, {7, 1}};
-  buffer.AppendLeaves(5, runs);
+  buffer.AppendLeaves(5, runs, 0x0102030405060708);
   buffer.Delete(5, "k");
-  const Bytes expected = {6, 5, 10, 5, 0xac, 2, 2, 7, 1, 3, 1, 'k'};
+  const Bytes expected = {6, 5, 10, 5, 0xac, 2, 2, 7, 1, 8, 7, 6, 5, 4, 3, 2, 1, 3, 1, 'k'};
   const std::span<const uint8_t> payload = PayloadOf(buffer);
   EXPECT_EQ(Bytes(payload.begin(), payload.end()), expected);
   RedoReader reader(payload);
@@ -123,6 +123,7 @@ TEST(RedoTest, LeavesByteByByte) {
   EXPECT_EQ(leaves->kind, RedoKind::kAppendLeaves);
   EXPECT_EQ(leaves->keyspace, 5u);
   EXPECT_EQ(DecodeLeafRuns(leaves->key), runs);
+  EXPECT_EQ(leaves->value, "\x08\x07\x06\x05\x04\x03\x02\x01");
   ASSERT_TRUE(reader.Next().has_value());
   EXPECT_FALSE(reader.Next().has_value());
   EXPECT_FALSE(reader.malformed());
@@ -135,7 +136,7 @@ TEST(RedoTest, RunsOfLeavesThatAreNone) {
   EXPECT_FALSE(DecodeLeafRuns(std::string(11, '\xff')).has_value());
   const std::vector<LeafRun> highest = {{UINT64_MAX, UINT64_MAX}};
   RedoBuffer buffer;
-  buffer.AppendLeaves(0, highest);
+  buffer.AppendLeaves(0, highest, 0);
   RedoReader reader(PayloadOf(buffer));
   EXPECT_EQ(DecodeLeafRuns(reader.Next()->key), highest);
 }

@@ -21,7 +21,7 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
   reachable_.Resize(page_count);
   reachable_count_ = reachable_.Count();
   changed_ = Bitmap(page_count / kChangeGrain + 1);
-  written_ = Bitmap(page_count / kWrittenGrain + 1);
+  written_.Resize(page_count);
   unsealed_ = Bitmap(page_count);
   separate_ = Bitmap(page_count);
   logged_nodes_ = Bitmap(page_count);
@@ -36,7 +36,6 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
   without_blocks_ = free_;
   untouched_from_ = page_count;
   free_count_ = free_.Count();
-  waiting_count_ = 0;
   recent_.reserve(kMaxRecent);
 }
 
@@ -45,23 +44,12 @@ void PageAllocator::Begin(Version version) {
   running_ = version;
 }
 
-void PageAllocator::PrepareCommit() {
-  const auto reserve = [&](std::vector<Undecided>& list) {
-    if (list.capacity() - list.size() < freed_.size()) {
-      list.reserve(std::max(2 * list.size(), list.size() + freed_.size()));
-    }
-  };
-  reserve(undecided_);
-  reserve(logged_);
-}
+void PageAllocator::PrepareCommit() { waiting_.Reserve(freed_.size()); }
 
 void PageAllocator::Commit() {
   allocated_.clear();
   front_first_ = false;
-  for (const Freed& freed : freed_) {
-    waiting_count_ += freed.run.count;
-    (freed.logged == LoggedRun::kYes ? logged_ : undecided_).push_back({freed.run, running_});
-  }
+  for (const FreedRun& run : freed_) waiting_.Add(run, running_);
   freed_.clear();
 }
 
@@ -69,7 +57,7 @@ void PageAllocator::Rollback() {
   front_first_ = false;
   FlushRecent();
   // First, since logged runs may have been allocated by the transaction itself.
-  for (const Freed& freed : freed_) MarkReachable(freed.run.first, freed.run.count, true);
+  for (const FreedRun& run : freed_) MarkReachable(run.first, run.count, true);
   for (const PageRun& run : allocated_) {
     // Some of these were freed again by the transaction itself.
     for (uint64_t page = run.first; page < run.first + run.count; ++page) {
@@ -107,12 +95,6 @@ void PageAllocator::MarkReachable(uint64_t first, uint64_t count, bool reachable
   }
 }
 
-void PageAllocator::MarkWritten(uint64_t first, uint64_t count) {
-  if (count > 1 && IsMutant(Mutant::kFlushNodesOnly)) return;
-  const uint64_t first_grain = first / kWrittenGrain;
-  written_.SetRange(first_grain, (first + count - 1) / kWrittenGrain - first_grain + 1);
-}
-
 uint64_t PageAllocator::GrowthStep(uint64_t needed) const {
   constexpr uint64_t kMaxStepBytes = uint64_t{64} << 20;
   const uint64_t proportional = page_count_ / 8 + 1;
@@ -147,7 +129,7 @@ absl::Status PageAllocator::GrowFor(uint64_t count, Reserve reserve) {
 void PageAllocator::ResizeBitmaps(uint64_t page_count) {
   reachable_.Resize(page_count);
   changed_.Resize(page_count / kChangeGrain + 1);
-  written_.Resize(page_count / kWrittenGrain + 1);
+  written_.Resize(page_count);
   unsealed_.Resize(page_count);
   separate_.Resize(page_count);
   logged_nodes_.Resize(page_count);
@@ -228,7 +210,7 @@ void PageAllocator::RecordAllocation(uint64_t first, uint64_t count) {
   free_count_ -= count;
   logged_nodes_.ClearRange(first, count);
   MarkReachable(first, count, true);
-  MarkWritten(first, count);
+  written_.Add(first, count);
   if (!allocated_.empty() && allocated_.back().first + allocated_.back().count == first) {
     allocated_.back().count += count;
   } else {
@@ -331,12 +313,12 @@ void PageAllocator::NoteLogged(PageNumber page) {
 }
 
 void PageAllocator::FreeRun(PageNumber first, uint64_t count, Version birth, LoggedRun logged) {
-  const FreedRun run{first.value, count, birth};
+  const FreedRun run{first.value, count, birth, logged};
   if (birth == running_ && logged == LoggedRun::kNo) {
     MarkReachable(first.value, count, false);
     MakeFree(run);
   } else {
-    freed_.push_back({run, logged});
+    freed_.push_back(run);
     MarkReachable(first.value, count, false);
   }
 }
@@ -356,64 +338,12 @@ void PageAllocator::FlushRecent() {
   recent_.clear();
 }
 
-void PageAllocator::Place(const FreedRun& run, absl::Span<const Version> protected_versions) {
-  // `protected_versions` ends before the version that freed the run.
-  if (!protected_versions.empty() && protected_versions.back() >= run.birth) {
-    waiting_[protected_versions.back()].push_back(run);
-  } else {
-    waiting_count_ -= run.count;
-    MakeFree(run);
-  }
-}
-
-// Where memory runs out, what was not placed yet goes on waiting as before.
 void PageAllocator::Reclaim(absl::Span<const Version> protected_versions, Version durable) {
   if (durable != durable_) {
-    const auto freed_by_then =
-        std::partition(logged_.begin(), logged_.end(),
-                       [&](const Undecided& freed) { return freed.death > durable; });
-    undecided_.insert(undecided_.end(), freed_by_then, logged_.end());
-    logged_.erase(freed_by_then, logged_.end());
     durable_ = durable;
     ChooseWindowsAnew();
   }
-  {
-    size_t placed = 0;
-    absl::Cleanup forget = [&] {
-      undecided_.erase(undecided_.begin(), undecided_.begin() + static_cast<ptrdiff_t>(placed));
-    };
-    for (; placed < undecided_.size(); ++placed) {
-      const Undecided& freed = undecided_[placed];
-      const auto death =
-          std::lower_bound(protected_versions.begin(), protected_versions.end(), freed.death);
-      Place(freed.run,
-            protected_versions.first(static_cast<size_t>(death - protected_versions.begin())));
-    }
-  }
-  // Lists of versions that are no longer protected move down, the youngest first, so that what
-  // moves onto a list that goes as well moves on.
-  for (auto list = waiting_.end(); list != waiting_.begin();) {
-    --list;
-    const Version gone = list->first;
-    const auto at_or_above =
-        std::lower_bound(protected_versions.begin(), protected_versions.end(), gone);
-    if (at_or_above != protected_versions.end() && *at_or_above == gone) continue;
-    const auto below =
-        protected_versions.first(static_cast<size_t>(at_or_above - protected_versions.begin()));
-    std::vector<FreedRun> runs = std::move(list->second);
-    size_t placed = 0;
-    absl::Cleanup give_back = [&] {
-      if (placed == runs.size()) {
-        waiting_.erase(gone);
-      } else {
-        runs.erase(runs.begin(), runs.begin() + static_cast<ptrdiff_t>(placed));
-        waiting_.find(gone)->second = std::move(runs);
-      }
-    };
-    for (; placed < runs.size(); ++placed) Place(runs[placed], below);
-    std::move(give_back).Invoke();
-    list = waiting_.lower_bound(gone);
-  }
+  waiting_.Decide(protected_versions, durable, [this](const FreedRun& run) { MakeFree(run); });
 }
 
 bool PageAllocator::Withhold(PageNumber first, uint64_t count) {
@@ -436,7 +366,7 @@ void PageAllocator::GiveBackWithheld(PageNumber first, uint64_t count) {
 
 void PageAllocator::AdoptWithheld(PageNumber first, uint64_t count) {
   MarkReachable(first.value, count, true);
-  MarkWritten(first.value, count);
+  written_.Add(first.value, count);
   allocated_.push_back({first.value, count});
 }
 
@@ -447,50 +377,14 @@ Unflushed PageAllocator::TakeUnflushed() {
        page = unsealed_.FindFirstSet(page + 1)) {
     if (reachable_.Test(page)) taken.nodes.emplace_back(page);
   }
-  taken.stretches = WrittenStretches();
+  taken.stretches = written_.Stretches();
   // What was freed just now was written before the flush and is no longer warm and dirty after it.
   FlushRecent();
   unsealed_.ClearRange(0, unsealed_.size());
-  written_.ClearRange(0, written_.size());
+  written_.Clear();
   clean_pages_taken_ = 0;
   prepared_ = {};
   return taken;
-}
-
-std::vector<PageRun> PageAllocator::WrittenStretches() const {
-  std::vector<PageRun> stretches;
-  const auto close_gaps = [&](uint64_t largest) {
-    size_t last = 0;
-    for (size_t i = 1; i < stretches.size(); ++i) {
-      const PageRun next = stretches[i];
-      PageRun& before = stretches[last];
-      if (next.first - (before.first + before.count) <= largest) {
-        before.count = next.first + next.count - before.first;
-      } else {
-        stretches[++last] = next;
-      }
-    }
-    if (!stretches.empty()) stretches.resize(last + 1);
-  };
-  for (uint64_t grain = written_.FindFirstSet(0); grain < written_.size();) {
-    const uint64_t end = written_.FindFirstClear(grain);
-    // The file may have been cut since.
-    const uint64_t first = std::min(grain * kWrittenGrain, page_count_);
-    const uint64_t count = std::min(end * kWrittenGrain, page_count_) - first;
-    if (count > 0) stretches.push_back({first, count});
-    grain = written_.FindFirstSet(end);
-  }
-  close_gaps(kWindowPages);
-  if (stretches.size() <= kMaxStretches) return stretches;
-  // Only the largest gaps stay.
-  std::vector<uint64_t> gaps;
-  for (size_t i = 1; i < stretches.size(); ++i) {
-    gaps.push_back(stretches[i].first - (stretches[i - 1].first + stretches[i - 1].count));
-  }
-  const auto largest_closed = gaps.end() - static_cast<ptrdiff_t>(kMaxStretches);
-  std::nth_element(gaps.begin(), largest_closed, gaps.end());
-  close_gaps(*largest_closed);
-  return stretches;
 }
 
 std::vector<uint64_t> PageAllocator::TakeChangedParts(uint64_t pages_per_part) {
@@ -566,19 +460,6 @@ void PageAllocator::AllocateFromFront() {
   next_run_ = 0;
 }
 
-std::vector<std::pair<Version, uint64_t>> PageAllocator::WaitingPages() const {
-  std::vector<std::pair<Version, uint64_t>> result;
-  for (const auto& [version, runs] : waiting_) {
-    uint64_t pages = 0;
-    for (const FreedRun& run : runs) pages += run.count;
-    result.emplace_back(version, pages);
-  }
-  uint64_t logged_pages = 0;
-  for (const Undecided& freed : logged_) logged_pages += freed.run.count;
-  if (logged_pages > 0) result.emplace_back(durable_, logged_pages);
-  return result;
-}
-
 Bitmap PageAllocator::FreePages() const {
   Bitmap pages = free_;
   for (const uint64_t page : recent_) pages.Set(page);
@@ -587,12 +468,7 @@ Bitmap PageAllocator::FreePages() const {
 
 Bitmap PageAllocator::WaitingPagesBitmap() const {
   Bitmap pages(page_count_);
-  for (const auto* const list : {&undecided_, &logged_}) {
-    for (const Undecided& freed : *list) pages.SetRange(freed.run.first, freed.run.count);
-  }
-  for (const auto& [version, runs] : waiting_) {
-    for (const FreedRun& run : runs) pages.SetRange(run.first, run.count);
-  }
+  waiting_.AddTo(pages);
   return pages;
 }
 

@@ -1,11 +1,5 @@
-// Which pages of the file are in use, free, or waiting, and by which rule a page may be used again.
-//
-// A page born at version b and freed by version f may be handed out again when no protected version
-// p has b <= p < f (INV-2). Until then it waits on the youngest protected version that sees it;
-// when that one goes, it moves down to the next one that sees it, or becomes free. So a reader pins
-// what it can see and nothing else. (Intervals of this kind are how multi-version garbage is
-// collected in "Scalable Garbage Collection for In-Memory MVCC Systems", Böttcher et al., VLDB
-// 2019.)
+// Which pages of the file are in use, free, or waiting (freed_pages.h), and which of the free ones
+// are handed out.
 //
 // Every call needs the writer's lock.
 #ifndef ESPALIER_ENGINE_SPACE_PAGE_ALLOCATOR_H_
@@ -17,13 +11,14 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/btree_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "engine/base/bitmap.h"
 #include "engine/base/types.h"
 #include "engine/page/page_source.h"
+#include "engine/space/freed_pages.h"
+#include "engine/space/written_pages.h"
 
 namespace espalier::space {
 
@@ -45,11 +40,6 @@ class BackingFile {
   // From now on, only these pages themselves are written to the device because of what is stored
   // to them, and not what lies around them.
   virtual void Separate(uint64_t first_page, uint64_t count) = 0;
-};
-
-struct PageRun {
-  uint64_t first = 0;
-  uint64_t count = 0;
 };
 
 // What a checkpoint has to make durable.
@@ -83,10 +73,6 @@ class PageAllocator {
   absl::StatusOr<PageNumber> AllocatePage(Reserve reserve);
   // `count` consecutive pages.
   absl::StatusOr<PageNumber> AllocateRun(uint64_t count, Reserve reserve);
-
-  // Whether the log may refer to pages, so that they must stay as they are until a checkpoint has
-  // made the version durable that freed them.
-  enum class LoggedRun { kNo, kYes };
 
   // Frees pages born at `birth`. Those of the running transaction are free at once, unless they
   // are a logged run.
@@ -141,9 +127,11 @@ class PageAllocator {
   uint64_t reserved_pages() const { return reserved_pages_; }
   uint64_t free_pages() const { return free_count_; }
   uint64_t reachable_pages() const { return reachable_count_; }
-  uint64_t waiting_pages() const { return waiting_count_; }
+  uint64_t waiting_pages() const { return waiting_.page_count(); }
   // Pages that wait on each protected version.
-  std::vector<std::pair<Version, uint64_t>> WaitingPages() const;
+  std::vector<std::pair<Version, uint64_t>> WaitingPages() const {
+    return waiting_.CountByVersion();
+  }
   // For verification: every page that is free, and every page that waits.
   Bitmap FreePages() const;
   Bitmap WaitingPagesBitmap() const;
@@ -151,12 +139,6 @@ class PageAllocator {
   const Bitmap& unsealed() const { return unsealed_; }
 
  private:
-  struct FreedRun {
-    uint64_t first;
-    uint64_t count;
-    Version birth;
-  };
-
   uint64_t GrowthStep(uint64_t needed) const;
   void ResizeBitmaps(uint64_t page_count);
   void ReserveRecord();
@@ -168,21 +150,13 @@ class PageAllocator {
   void PrepareAgain(uint64_t first, uint64_t count);
   PageRun FreeStretch(uint64_t first, uint64_t end) const;
   absl::Status EnsureBlocks(uint64_t first, uint64_t count);
-  struct Freed {
-    FreedRun run;
-    LoggedRun logged;
-  };
   void MakeFree(const FreedRun& run);
   void MarkReachable(uint64_t first, uint64_t count, bool reachable);
   uint64_t FindSingle(Reserve reserve);
   bool EnterNextWindow();
   void ChooseWindowsAnew();
-  void MarkWritten(uint64_t first, uint64_t count);
   void RecordAllocation(uint64_t first, uint64_t count);
-  std::vector<PageRun> WrittenStretches() const;
   void FlushRecent();
-  // Puts the run on the list of the youngest version that sees it, or among the free pages.
-  void Place(const FreedRun& run, absl::Span<const Version> protected_versions);
 
   // Pages kept back for Reserve::kMayUse.
   static constexpr uint64_t kReservePages = 32;
@@ -206,11 +180,8 @@ class PageAllocator {
   static constexpr uint64_t kFewPages = 64 * kWindowPages;
   // What the stack of recently freed pages holds at the most.
   static constexpr size_t kMaxRecent = 4096;
-  // Changes of `reachable_` are noted for parts of this many pages, and allocations.
+  // Changes of `reachable_` are noted for parts of this many pages.
   static constexpr uint64_t kChangeGrain = 4096;
-  static constexpr uint64_t kWrittenGrain = 16;
-  // Each stretch is a flush of its own.
-  static constexpr size_t kMaxStretches = 16;
 
   const uint64_t reserved_pages_;
   const uint32_t page_bytes_;
@@ -219,7 +190,7 @@ class PageAllocator {
   uint64_t page_count_ = 0;
   Bitmap reachable_;
   Bitmap changed_;         // grains of reachable_
-  Bitmap written_;         // grains that were allocated from since TakeUnflushed()
+  WrittenPages written_;   // since TakeUnflushed()
   Bitmap unsealed_;        // nodes allocated since then; only those that are reachable count
   Bitmap separate_;        // asked for by BackingFile::Separate()
   Bitmap logged_nodes_;    // as NoteLogged() was told of them, since they were last allocated
@@ -230,7 +201,6 @@ class PageAllocator {
   std::vector<uint64_t> recent_;  // free pages that are dirty anyway, and still cached
   uint64_t free_count_ = 0;       // in free_ and recent_
   uint64_t reachable_count_ = 0;
-  uint64_t waiting_count_ = 0;
   uint64_t next_single_ = 0;  // where the search for a single page goes on,
   uint64_t window_end_ = 0;   // and ends
   uint64_t next_window_ = 0;  // where it then looks for a window
@@ -245,18 +215,10 @@ class PageAllocator {
   // The running transaction's.
   Version running_{0};
   std::vector<PageRun> allocated_;
-  std::vector<Freed> freed_;
+  std::vector<FreedRun> freed_;
 
-  // Freed by committed transactions, before Reclaim().
-  struct Undecided {
-    FreedRun run;
-    Version death;
-  };
-  std::vector<Undecided> undecided_;
-  // Logged runs that wait for a checkpoint before anything else; of the one that was the last.
-  std::vector<Undecided> logged_;
+  FreedPages waiting_;  // freed by committed transactions
   Version durable_{0};
-  absl::btree_map<Version, std::vector<FreedRun>> waiting_;
 };
 
 }  // namespace espalier::space

@@ -80,20 +80,21 @@ absl::Status PageWriter::FreeNode(ChildRef ref, const uint8_t* page) {
   const Version birth(page::HeaderOf(page).birth);
   const bool logged = birth > logged_after_ && allocator_->IsLogged(ref.number()) &&
                       !IsMutant(Mutant::kReuseLoggedLeaf);
-  allocator_->FreeRun(
-      ref.number(), 1, birth,
-      logged ? space::PageAllocator::LoggedRun::kYes : space::PageAllocator::LoggedRun::kNo);
+  allocator_->FreeRun(ref.number(), 1, birth,
+                      logged ? space::LoggedRun::kYes : space::LoggedRun::kNo);
   return absl::OkStatus();
 }
 
-void PageWriter::SealForLog(PageNumber leaf) {
-  page::SealPage(source().write_page(leaf), page_bytes(), leaf);
+uint64_t PageWriter::SealForLog(PageNumber leaf) {
+  uint8_t* const page = source().write_page(leaf);
+  page::SealPage(page, page_bytes(), leaf);
   allocator_->NoteLogged(leaf);
+  return page::HeaderOf(page).checksum;
 }
 
 void PageWriter::DropWithheld(PageNumber leaf, Version birth) {
   allocator_->AdoptWithheld(leaf, 1);
-  allocator_->FreeRun(leaf, 1, birth, space::PageAllocator::LoggedRun::kYes);
+  allocator_->FreeRun(leaf, 1, birth, space::LoggedRun::kYes);
 }
 
 absl::StatusOr<uint8_t*> PageWriter::NewRun(page::LargeRef& ref) {
@@ -138,9 +139,8 @@ absl::Status PageWriter::FreeRun(const page::LargeRef& ref) {
   const bool own = ref.birth == version();
   const bool logged = ref.birth > logged_after_ && (!own || own_runs_are_logged_) &&
                       !IsMutant(Mutant::kReuseLoggedRun);
-  allocator_->FreeRun(
-      ref.first_page, ref.RunPages(page_bytes()), ref.birth,
-      logged ? space::PageAllocator::LoggedRun::kYes : space::PageAllocator::LoggedRun::kNo);
+  allocator_->FreeRun(ref.first_page, ref.RunPages(page_bytes()), ref.birth,
+                      logged ? space::LoggedRun::kYes : space::LoggedRun::kNo);
   if (ref.birth == version()) own_runs_.erase(ref.first_page.value);
   return absl::OkStatus();
 }

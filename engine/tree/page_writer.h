@@ -66,8 +66,8 @@ class PageWriter {
   absl::Status FreeNode(page::ChildRef ref, const uint8_t* page);
 
   // Makes one of the transaction's own leaves, which does not change any more, one that the log may
-  // refer to.
-  void SealForLog(PageNumber leaf);
+  // refer to. Returns its checksum.
+  uint64_t SealForLog(PageNumber leaf);
   // A leaf of an earlier version that the allocator withholds, and that the next checkpoint makes
   // superfluous.
   void DropWithheld(PageNumber leaf, Version birth);

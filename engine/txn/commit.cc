@@ -100,10 +100,14 @@ absl::Status WriteState::LogAppended() {
     SpellOut();
     return absl::OkStatus();
   }
-  for (const PageNumber leaf : appended_.leaves) pages_.SealForLog(leaf);
+  std::vector<uint64_t> checksums;
+  checksums.reserve(appended_.leaves.size());
+  for (const PageNumber leaf : appended_.leaves) checksums.push_back(pages_.SealForLog(leaf));
   referred_bytes_ = appended_.leaves.size() * pages_.page_bytes();
   logged_runs_.insert(logged_runs_.end(), flushed.begin(), flushed.end());
-  redo_.AppendLeaves(appended_.keyspace, runs);
+  Log([&](log::RedoBuffer& redo) {
+    redo.AppendLeaves(appended_.keyspace, runs, log::ChecksumOfLeaves(checksums));
+  });
   return absl::OkStatus();
 }
 

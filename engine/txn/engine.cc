@@ -222,8 +222,8 @@ void Engine::DecideAboutFreedPages() {
 
 // Leaves that the log refers to count as well. Without the gate: they may be some more by now.
 bool Engine::HasLogSpace(const log::LogWriter& log) const {
-  return log.HasRoom((referred_bytes_.load() - referred_bytes_durable_.load()) /
-                     kLeafBytesPerLogByte);
+  const uint64_t durable = referred_bytes_durable_.load();
+  return log.HasRoom((referred_bytes_.load() - durable) / kLeafBytesPerLogByte);
 }
 
 // A transaction may need as much as is ever logged at once.

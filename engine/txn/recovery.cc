@@ -101,6 +101,8 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
     end = reader.place();
     ESPALIER_ASSIGN_OR_RETURN(record, reader.Next());
   }
+  // What could not be read may be there: that is no end of the log.
+  if (source_->faulted()) return source_->FaultStatus();
   first_new_version_ = Version(newest.value + kLostVersions);
   recovered_transactions_ = transactions;
   recovered_bytes_ = end.position.value - start.position.value;
@@ -116,8 +118,12 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   // Before a page is handed out, the slot that must not refer to it is surely on the disk.
   ESPALIER_RETURN_IF_ERROR(PrepareForWriting(/*logged=*/true));
   ESPALIER_RETURN_IF_ERROR(Replay(log_->file(), ring_bytes, start, end.position));
+  // The next recovery must not give out the same versions, even if none of them has come into the
+  // log until then.
+  const Version newest_possible =
+      std::max(applied().version, Version(first_new_version_.value - 1));
   ESPALIER_ASSIGN_OR_RETURN(const log::LogWriter::Appended generation,
-                            log_->AppendGeneration(applied().version));
+                            log_->AppendGeneration(newest_possible));
   if (!IsMutant(Mutant::kSkipGenerationFlush)) {
     ESPALIER_RETURN_IF_ERROR(log_->Flush(generation.end));
   }
@@ -156,22 +162,27 @@ bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload, Version version
     withheld.push_back(run);
     return true;
   };
-  const auto withhold_leaves = [&](std::string_view argument) {
-    const auto runs = log::DecodeLeafRuns(argument);
+  const auto withhold_leaves = [&](const log::RedoReader::Operation& operation) {
+    const auto runs = log::DecodeLeafRuns(operation.key);
     if (!runs.has_value()) return false;
+    std::vector<uint64_t> checksums;
     for (const log::LeafRun& run : *runs) {
       if (!withhold({run.first_page, run.pages})) return false;
       for (uint64_t i = 0; i < run.pages; ++i) {
-        if (!IsSoundLeaf(PageNumber(run.first_page + i), version)) return false;
+        const PageNumber leaf(run.first_page + i);
+        if (!IsSoundLeaf(leaf, version)) return false;
+        checksums.push_back(page::HeaderOf(source_->read_page(leaf)).checksum);
       }
     }
-    return true;
+    return log::ChecksumOfLeaves(checksums) ==
+               LoadLE64(reinterpret_cast<const uint8_t*>(operation.value.data())) ||
+           IsMutant(Mutant::kTakeOtherLeaves) || IsMutant(Mutant::kReplayUnsoundLeaf);
   };
   bool sound = true;
   log::RedoReader redo(redo_payload);
   while (const std::optional<log::RedoReader::Operation> operation = redo.Next()) {
     if (operation->kind == log::RedoKind::kAppendLeaves) {
-      sound = withhold_leaves(operation->key);
+      sound = withhold_leaves(*operation);
     } else if (operation->kind == log::RedoKind::kPutLarge) {
       const page::LargeRef ref =
           page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(operation->value.data()));

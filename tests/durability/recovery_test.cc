@@ -210,6 +210,37 @@ TEST_P(RecoveryTest, AppendedLeaves) {
   }
 }
 
+// Pages of a version that was lost with the power may be on the disk: another one must not be taken
+// for it.
+TEST_P(RecoveryTest, VersionsThatWereLostDoNotComeAgain) {
+  const auto commit = [](Database& db) {
+    EXPECT_THAT(db.Put(db.default_keyspace(), "key", "value"), IsOk());
+    return db.GetStats()->newest_version;
+  };
+  {
+    Database db = Open();
+    commit(db);
+    ASSERT_THAT(db.Checkpoint(), IsOk());
+    Abandon(std::move(db));
+  }
+  uint64_t newest = 0;
+  for (int i = 0; i < 3; ++i) {
+    SCOPED_TRACE(i);
+    Database db = Open();
+    const auto files = Files();
+    const uint64_t version = commit(db);
+    EXPECT_GT(version, newest);
+    newest = version;
+    Abandon(std::move(db));
+    // Nothing of it has reached the disk.
+    for (const auto& [path, content] : files) {
+      FILE* const file = std::fopen(path.c_str(), "wb");
+      EXPECT_EQ(std::fwrite(content.data(), 1, content.size(), file), content.size());
+      std::fclose(file);
+    }
+  }
+}
+
 TEST_P(RecoveryTest, Everything) {
   Contents expected;
   {
