@@ -142,7 +142,6 @@ absl::StatusOr<Engine::FrozenVersion> Engine::MarkLog(Version version) {
   frozen.log = log_;
   frozen.log_begin = mark->before;
   frozen.log_end = mark->end;
-  frozen.referred_bytes = referred_bytes_at_mark_ = referred_bytes_.load();
   return frozen;
 }
 
@@ -179,6 +178,7 @@ void Engine::FreezeApplied(bool unchanged, Closing closing, FrozenVersion& froze
   frozen.slot.log_position = frozen.log_begin.position.value;
   frozen.slot.log_chain_value = frozen.log_begin.chain_value;
   frozen.source = source_;
+  frozen.referred_bytes = referred_bytes_at_mark_ = referred_bytes_.load();
   MutexLock lock(&state_mutex_);
   checkpoint_in_progress_.store(version.version.value);
 }
@@ -207,10 +207,8 @@ absl::Status Engine::Finish(const FrozenVersion& frozen) {
   const absl::Status status = WriteFrozen(frozen);
   if (status.ok()) {
     // INV-5: only now is the log before it no longer needed.
-    if (frozen.log != nullptr) {
-      frozen.log->Recycle(frozen.log_begin.position);
-      referred_bytes_durable_.store(frozen.referred_bytes);
-    }
+    if (frozen.log != nullptr) frozen.log->Recycle(frozen.log_begin.position);
+    referred_bytes_durable_.store(frozen.referred_bytes);
     checkpoints_.fetch_add(1, std::memory_order_relaxed);
   } else {
     Poison(status).IgnoreError();

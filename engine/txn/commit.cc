@@ -103,7 +103,6 @@ absl::Status WriteState::LogAppended() {
   std::vector<uint64_t> checksums;
   checksums.reserve(appended_.leaves.size());
   for (const PageNumber leaf : appended_.leaves) checksums.push_back(pages_.SealForLog(leaf));
-  referred_bytes_ = appended_.leaves.size() * pages_.page_bytes();
   logged_runs_.insert(logged_runs_.end(), flushed.begin(), flushed.end());
   Log([&](log::RedoBuffer& redo) {
     redo.AppendLeaves(appended_.keyspace, runs, log::ChecksumOfLeaves(checksums));
@@ -252,7 +251,7 @@ absl::Status WriteState::CommitToLog(std::unique_ptr<VersionState> made) {
   engine.allocator_->Commit();
   const VersionState& state = engine.Apply(std::move(made));
   engine.commits_.fetch_add(1, std::memory_order_relaxed);
-  engine.referred_bytes_ += referred_bytes_;
+  engine.referred_bytes_ += appended_.leaves.size() * pages_.page_bytes();
   engine.RequestCheckpointIfDue(*appended);
   // Versions become visible in their order, and none before it is as durable as its writer wants.
   const bool wait = sync || !appended->outlives_process ||

@@ -189,7 +189,7 @@ class Engine final : private space::BackingFile {
     std::shared_ptr<log::LogWriter> log;  // null: the slot refers to none
     log::LogPlace log_begin;              // the record that the slot refers to
     LogPosition log_end{0};               // behind it
-    uint64_t referred_bytes = 0;          // up to there
+    uint64_t referred_bytes = 0;
 
     uint64_t NodesIn(uint64_t first, uint64_t count) const;  // of unflushed.nodes
   };
@@ -351,7 +351,7 @@ class Engine final : private space::BackingFile {
   // Changed with the gate and the mutex: who has either may look.
   std::shared_ptr<log::LogWriter> log_;
   // Bytes of leaves that records have referred to since the database was opened; up to the newest
-  // checkpoint's record, and up to that of the durable one.
+  // checkpoint, and up to the durable one.
   std::atomic<uint64_t> referred_bytes_{0};
   uint64_t referred_bytes_at_mark_ = 0;
   std::atomic<uint64_t> referred_bytes_durable_{0};

@@ -18,6 +18,7 @@
 #include "engine/page/checksum.h"
 #include "engine/page/large_ref.h"
 #include "engine/page/leaf.h"
+#include "engine/page/validate.h"
 #include "engine/tree/lookup.h"
 #include "engine/txn/engine.h"
 #include "engine/txn/replay_batch.h"
@@ -150,7 +151,7 @@ bool Engine::IsSoundLeaf(PageNumber leaf, Version version) const {
   if (IsMutant(Mutant::kReplayUnsoundLeaf)) return true;
   return header.identity == page::Header::MakeIdentity(leaf, page::Kind::kLeaf, 0) &&
          header.birth == version.value && page::ChecksumMatches(page, page_bytes(), leaf) &&
-         source_->VerifyPage(leaf);
+         page::FindStructuralFault(page, page_bytes()) == nullptr;
 }
 
 // Keeps the large values and leaves that a record refers to where they are. False if one of them is

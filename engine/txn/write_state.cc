@@ -79,6 +79,12 @@ absl::Status WriteState::CheckHealthy() const {
   return absl::OkStatus();
 }
 
+absl::Status WriteState::BeginChange() {
+  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  SpellOut();
+  return absl::OkStatus();
+}
+
 absl::Status WriteState::Fail(absl::Status status) {
   if (!status.ok() && failure_.ok() && !absl::IsNotFound(status) &&
       !absl::IsInvalidArgument(status)) {
@@ -120,8 +126,7 @@ void WriteState::Touch(KeyspaceState& keyspace) {
 
 absl::StatusOr<bool> WriteState::Put(KeyspaceState& keyspace, std::string_view key,
                                      std::string_view value, PutMode mode) try {
-  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
-  SpellOut();
+  ESPALIER_RETURN_IF_ERROR(BeginChange());
   std::string key_copy;
   std::string value_copy;
   key = Detach(key, key_copy);
@@ -259,8 +264,7 @@ absl::Status WriteState::PutLarge(KeyspaceState& keyspace, std::string_view key,
 
 absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, std::string_view key,
                                                      uint64_t value_bytes) try {
-  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
-  SpellOut();
+  ESPALIER_RETURN_IF_ERROR(BeginChange());
   std::string key_copy;
   key = Detach(key, key_copy);
   tree::TreeWriter& writer = WriterOf(keyspace);
@@ -289,8 +293,7 @@ absl::StatusOr<absl::Span<char>> WriteState::Reserve(KeyspaceState& keyspace, st
 }
 
 absl::StatusOr<bool> WriteState::Delete(KeyspaceState& keyspace, std::string_view key) try {
-  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
-  SpellOut();
+  ESPALIER_RETURN_IF_ERROR(BeginChange());
   std::string key_copy;
   key = Detach(key, key_copy);
   pages_.set_reserve(space::Reserve::kMayUse);
@@ -314,8 +317,7 @@ absl::StatusOr<bool> WriteState::Delete(KeyspaceState& keyspace, std::string_vie
 
 absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::string_view begin,
                                                  std::optional<std::string_view> end) try {
-  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
-  SpellOut();
+  ESPALIER_RETURN_IF_ERROR(BeginChange());
   std::string begin_copy;
   std::string end_copy;
   begin = Detach(begin, begin_copy);
@@ -339,8 +341,7 @@ absl::StatusOr<uint64_t> WriteState::DeleteRange(KeyspaceState& keyspace, std::s
 
 absl::StatusOr<uint64_t> WriteState::CreateKeyspace(std::string_view name,
                                                     uint32_t compress_from) try {
-  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
-  SpellOut();
+  ESPALIER_RETURN_IF_ERROR(BeginChange());
   if (name.empty() || name.size() > kMaxKeyspaceNameBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a keyspace's name has 1 to ", kMaxKeyspaceNameBytes, " bytes, not ", name.size()));
@@ -378,8 +379,7 @@ absl::StatusOr<std::string> WriteState::NameOf(const KeyspaceState& keyspace) co
 }
 
 absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) try {
-  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
-  SpellOut();
+  ESPALIER_RETURN_IF_ERROR(BeginChange());
   if (keyspace.id == kDefaultKeyspaceId) {
     return absl::InvalidArgumentError("the default keyspace cannot be dropped");
   }
@@ -405,8 +405,7 @@ absl::Status WriteState::DropKeyspace(KeyspaceState& keyspace) try {
 }
 
 absl::Status WriteState::RenameKeyspace(KeyspaceState& keyspace, std::string_view name) try {
-  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
-  SpellOut();
+  ESPALIER_RETURN_IF_ERROR(BeginChange());
   if (keyspace.id == kDefaultKeyspaceId) {
     return absl::InvalidArgumentError("the default keyspace cannot be renamed");
   }

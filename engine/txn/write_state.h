@@ -76,6 +76,8 @@ class WriteState final : public TransactionState {
   // The error that made the transaction unusable, if any; also a mapping that faulted.
   absl::Status CheckHealthy() const;
   bool IsHealthy() const { return failure_.ok() && !broken_off_ && !pages_.source().faulted(); }
+  // Before any change but that of Append().
+  absl::Status BeginChange();
   // Notes an error after which trees may be half changed.
   absl::Status Fail(absl::Status status);
   // Whether the bytes lie in a mapping, whose pages are about to change; then Detach() makes a
@@ -160,7 +162,6 @@ class WriteState final : public TransactionState {
     uint64_t entries = 0;
   };
   AppendedLeaves appended_;
-  uint64_t referred_bytes_ = 0;  // of leaves
   absl::Status failure_;
   bool broken_off_ = false;
   // Values that the caller was still writing when they were put.
