@@ -29,6 +29,14 @@ struct StrongInt {
 // A page's place in the data file: its offset divided by the database's page size.
 using PageNumber = StrongInt<struct PageNumberTag>;
 
+// Consecutive pages.
+struct PageRun {
+  uint64_t first = 0;
+  uint64_t count = 0;
+
+  friend bool operator==(const PageRun&, const PageRun&) = default;
+};
+
 // One committed state of the database; every committed write transaction makes the next one.
 using Version = StrongInt<struct VersionTag>;
 

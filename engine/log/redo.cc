@@ -48,8 +48,8 @@ uint64_t ChecksumOfLeaves(std::span<const uint64_t> checksums) {
   return Checksum(reinterpret_cast<const uint8_t*>(checksums.data()), checksums.size_bytes(), 0);
 }
 
-std::optional<std::vector<LeafRun>> DecodeLeafRuns(std::string_view argument) {
-  std::vector<LeafRun> runs;
+std::optional<std::vector<PageRun>> DecodeLeafRuns(std::string_view argument) {
+  std::vector<PageRun> runs;
   std::span rest(reinterpret_cast<const uint8_t*>(argument.data()), argument.size());
   while (!rest.empty()) {
     const std::optional<uint64_t> first_page = ReadVarint(rest);
@@ -133,10 +133,10 @@ void RedoBuffer::Rename(uint64_t keyspace, std::string_view name) {
   size_ = static_cast<size_t>(to - bytes_.get());
 }
 
-void RedoBuffer::AppendLeaves(uint64_t keyspace, std::span<const LeafRun> runs, uint64_t checksum) {
+void RedoBuffer::AppendLeaves(uint64_t keyspace, std::span<const PageRun> runs, uint64_t checksum) {
   std::vector<uint8_t> argument(runs.size() * 2 * kMaxVarintBytes);
   uint8_t* end = argument.data();
-  for (const LeafRun& run : runs) end = StoreVarint(StoreVarint(end, run.first_page), run.pages);
+  for (const PageRun& run : runs) end = StoreVarint(StoreVarint(end, run.first), run.count);
   argument.resize(static_cast<size_t>(end - argument.data()));
   uint8_t* to = Begin(keyspace, RedoKind::kAppendLeaves, argument.size() + kLeavesChecksumBytes);
   to = StoreBytes(StoreVarint(to, argument.size()), argument.data(), argument.size());

@@ -29,6 +29,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/types.h"
 #include "engine/log/format.h"
 
 namespace espalier::log {
@@ -49,16 +50,10 @@ enum class RedoKind : uint8_t {
 inline constexpr size_t kLargeRefBytes = 40;
 inline constexpr size_t kLeavesChecksumBytes = 8;
 
-// Consecutive pages, each a leaf that the transaction filled by appending to the keyspace, and that
-// is there as it was when it committed.
-struct LeafRun {
-  uint64_t first_page;
-  uint64_t pages;
-
-  friend bool operator==(const LeafRun&, const LeafRun&) = default;
-};
-// Nothing if the argument of an operation is none. The numbers may be anything.
-std::optional<std::vector<LeafRun>> DecodeLeafRuns(std::string_view argument);
+// Pages that are each a leaf which the transaction filled by appending to the keyspace, and which
+// is there as it was when it committed. Nothing if the argument of an operation is none. The
+// numbers may be anything.
+std::optional<std::vector<PageRun>> DecodeLeafRuns(std::string_view argument);
 // So that no other leaves of the same version and pages are mistaken for them: the version may have
 // been lost, or rolled back, and made again.
 uint64_t ChecksumOfLeaves(std::span<const uint64_t> checksums);
@@ -83,7 +78,7 @@ class RedoBuffer {
   void Create(uint64_t keyspace, uint32_t compress_from, std::string_view name);
   void Drop(uint64_t keyspace);
   void Rename(uint64_t keyspace, std::string_view name);
-  void AppendLeaves(uint64_t keyspace, std::span<const LeafRun> runs, uint64_t checksum);
+  void AppendLeaves(uint64_t keyspace, std::span<const PageRun> runs, uint64_t checksum);
 
   void Clear();
   bool empty() const { return size_ == sizeof(RecordHeader); }

@@ -111,7 +111,7 @@ Operation RandomOperation(Random& random) {
 
 TEST(RedoTest, LeavesByteByByte) {
   RedoBuffer buffer;
-  const std::vector<LeafRun> runs = {{300, 2}, {7, 1}};
+  const std::vector<PageRun> runs = {{300, 2}, {7, 1}};
   buffer.AppendLeaves(5, runs, 0x0102030405060708);
   buffer.Delete(5, "k");
   const Bytes expected = {6, 5, 10, 5, 0xac, 2, 2, 7, 1, 8, 7, 6, 5, 4, 3, 2, 1, 3, 1, 'k'};
@@ -130,11 +130,11 @@ TEST(RedoTest, LeavesByteByByte) {
 }
 
 TEST(RedoTest, RunsOfLeavesThatAreNone) {
-  EXPECT_EQ(DecodeLeafRuns(""), std::vector<LeafRun>());
+  EXPECT_EQ(DecodeLeafRuns(""), std::vector<PageRun>());
   EXPECT_FALSE(DecodeLeafRuns("\x05").has_value());
   EXPECT_FALSE(DecodeLeafRuns(std::string("\x05\x80", 2)).has_value());
   EXPECT_FALSE(DecodeLeafRuns(std::string(11, '\xff')).has_value());
-  const std::vector<LeafRun> highest = {{UINT64_MAX, UINT64_MAX}};
+  const std::vector<PageRun> highest = {{UINT64_MAX, UINT64_MAX}};
   RedoBuffer buffer;
   buffer.AppendLeaves(0, highest, 0);
   RedoReader reader(PayloadOf(buffer));

@@ -7,6 +7,20 @@
 
 namespace espalier::space {
 
+void JoinRuns(std::vector<PageRun>& runs, uint64_t largest_gap) {
+  size_t last = 0;
+  for (size_t i = 1; i < runs.size(); ++i) {
+    const PageRun next = runs[i];
+    PageRun& before = runs[last];
+    if (next.first - (before.first + before.count) <= largest_gap) {
+      before.count = next.first + next.count - before.first;
+    } else {
+      runs[++last] = next;
+    }
+  }
+  if (!runs.empty()) runs.resize(last + 1);
+}
+
 void WrittenPages::Resize(uint64_t page_count) {
   page_count_ = page_count;
   grains_.Resize(page_count / kGrain + 1);
@@ -20,19 +34,6 @@ void WrittenPages::Add(uint64_t first, uint64_t count) {
 
 std::vector<PageRun> WrittenPages::Stretches() const {
   std::vector<PageRun> stretches;
-  const auto close_gaps = [&](uint64_t largest) {
-    size_t last = 0;
-    for (size_t i = 1; i < stretches.size(); ++i) {
-      const PageRun next = stretches[i];
-      PageRun& before = stretches[last];
-      if (next.first - (before.first + before.count) <= largest) {
-        before.count = next.first + next.count - before.first;
-      } else {
-        stretches[++last] = next;
-      }
-    }
-    if (!stretches.empty()) stretches.resize(last + 1);
-  };
   for (uint64_t grain = grains_.FindFirstSet(0); grain < grains_.size();) {
     const uint64_t end = grains_.FindFirstClear(grain);
     // The file may have been cut since.
@@ -41,7 +42,7 @@ std::vector<PageRun> WrittenPages::Stretches() const {
     if (count > 0) stretches.push_back({first, count});
     grain = grains_.FindFirstSet(end);
   }
-  close_gaps(kSmallGapPages);
+  JoinRuns(stretches, kSmallGapPages);
   if (stretches.size() <= kMaxStretches) return stretches;
   // Only the largest gaps stay.
   std::vector<uint64_t> gaps;
@@ -50,7 +51,7 @@ std::vector<PageRun> WrittenPages::Stretches() const {
   }
   const auto largest_closed = gaps.end() - static_cast<ptrdiff_t>(kMaxStretches);
   std::nth_element(gaps.begin(), largest_closed, gaps.end());
-  close_gaps(*largest_closed);
+  JoinRuns(stretches, *largest_closed);
   return stretches;
 }
 

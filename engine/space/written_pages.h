@@ -8,13 +8,12 @@
 #include <vector>
 
 #include "engine/base/bitmap.h"
+#include "engine/base/types.h"
 
 namespace espalier::space {
 
-struct PageRun {
-  uint64_t first = 0;
-  uint64_t count = 0;
-};
+// Makes one of those runs, which are in their order, that lie as close to each other.
+void JoinRuns(std::vector<PageRun>& runs, uint64_t largest_gap);
 
 class WrittenPages {
  public:

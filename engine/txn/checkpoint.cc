@@ -255,7 +255,7 @@ absl::Status Engine::FlushMark(const FrozenVersion& frozen) {
 // alone. In steps: a commit that waits for the device waits for one of them and not for all.
 absl::Status Engine::FlushData(const FrozenVersion& frozen) {
   os::Mapping& mapping = frozen.source->mapping();
-  for (const space::PageRun& stretch : frozen.unflushed.stretches) {
+  for (const PageRun& stretch : frozen.unflushed.stretches) {
     const uint64_t end = (stretch.first + stretch.count) << page_shift_;
     for (uint64_t begin = stretch.first << page_shift_; begin < end; begin += kStepBytes) {
       const uint64_t length = std::min(kStepBytes, end - begin);
@@ -267,7 +267,7 @@ absl::Status Engine::FlushData(const FrozenVersion& frozen) {
       if (frozen.log != nullptr) frozen.log->AwaitFlush();
     }
   }
-  for (const space::PageRun& stretch : frozen.unflushed.stretches) {
+  for (const PageRun& stretch : frozen.unflushed.stretches) {
     ESPALIER_RETURN_IF_ERROR(
         SyncMapping(mapping, stretch.first << page_shift_, stretch.count << page_shift_));
   }
@@ -384,7 +384,7 @@ absl::Status Engine::GiveSpaceBack(GiveBack what) {
     }
   }
   const uint64_t hole_bytes = what == GiveBack::kAll ? kSmallHoleBytes : kLargeHoleBytes;
-  std::vector<space::PageRun> runs =
+  std::vector<PageRun> runs =
       allocator_->FindFreeRuns(std::max<uint64_t>(hole_bytes >> page_shift_, 1));
   if (what == GiveBack::kAll && runs.size() > kMaxSmallHoles) {
     const auto end = runs.begin() + kMaxSmallHoles;
@@ -392,7 +392,7 @@ absl::Status Engine::GiveSpaceBack(GiveBack what) {
                      [](const auto& left, const auto& right) { return left.count > right.count; });
     runs.erase(end, runs.end());
   }
-  for (const space::PageRun& run : runs) {
+  for (const PageRun& run : runs) {
     const absl::StatusOr<bool> punched =
         file_.PunchHole(run.first << page_shift_, run.count << page_shift_);
     if (!punched.ok() || !*punched) break;

@@ -23,23 +23,6 @@ constexpr size_t kMinReferredLeavesToFlush = 256;
 // Runs that lie as close to each other are flushed as one.
 constexpr uint64_t kFlushedGapPages = 64;
 
-std::vector<space::PageRun> RunsToFlush(const std::vector<log::LeafRun>& runs) {
-  std::vector<space::PageRun> sorted;
-  for (const log::LeafRun& run : runs) sorted.push_back({run.first_page, run.pages});
-  std::sort(sorted.begin(), sorted.end(),
-            [](const auto& left, const auto& right) { return left.first < right.first; });
-  std::vector<space::PageRun> joined;
-  for (const space::PageRun& run : sorted) {
-    if (!joined.empty() &&
-        run.first - (joined.back().first + joined.back().count) <= kFlushedGapPages) {
-      joined.back().count = run.first + run.count - joined.back().first;
-    } else {
-      joined.push_back(run);
-    }
-  }
-  return joined;
-}
-
 }  // namespace
 
 // Values that were written through Reserve(): large ones get their checksums now, and the log gets
@@ -79,12 +62,12 @@ absl::Status WriteState::SealReserved() {
 // The log refers to what was appended, or gets it where that is less to write, or lies scattered.
 absl::Status WriteState::LogAppended() {
   if (appended_.leaves.empty()) return absl::OkStatus();
-  std::vector<log::LeafRun> runs;
+  std::vector<PageRun> runs;
   uint64_t entries = 0;
   for (const PageNumber leaf : appended_.leaves) {
     entries += page::HeaderOf(pages_.source().read_page(leaf)).entry_count;
-    if (!runs.empty() && runs.back().first_page + runs.back().pages == leaf.value) {
-      ++runs.back().pages;
+    if (!runs.empty() && runs.back().first + runs.back().count == leaf.value) {
+      ++runs.back().count;
     } else {
       runs.push_back({leaf.value, 1});
     }
@@ -93,7 +76,10 @@ absl::Status WriteState::LogAppended() {
   if (entries != appended_.entries) {
     return pages_.source().DataLoss("a leaf changed under a transaction");
   }
-  std::vector<space::PageRun> flushed = RunsToFlush(runs);
+  std::vector<PageRun> flushed = runs;
+  std::sort(flushed.begin(), flushed.end(),
+            [](const PageRun& left, const PageRun& right) { return left.first < right.first; });
+  space::JoinRuns(flushed, kFlushedGapPages);
   const bool sync = durability_ == Durability::kSync;
   if (appended_.leaves.size() < (sync ? kMinReferredLeavesToFlush : kMinReferredLeaves) ||
       logged_runs_.size() + flushed.size() > Engine::kMaxRunsPerFlush) {

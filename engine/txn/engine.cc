@@ -146,10 +146,10 @@ log::LogWriter::Callbacks Engine::LogCallbacks() {
           .before_flush = [this] { return FlushLoggedRuns(); }};
 }
 
-void Engine::NoteLoggedRuns(const std::vector<space::PageRun>& runs, Version version) {
+void Engine::NoteLoggedRuns(const std::vector<PageRun>& runs, Version version) {
   if (runs.empty()) return;
   MutexLock lock(&publication_mutex_);
-  for (const space::PageRun& run : runs) unflushed_runs_.push_back({run, version});
+  for (const PageRun& run : runs) unflushed_runs_.push_back({run, version});
   runs_source_ = source_;
 }
 

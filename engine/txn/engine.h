@@ -237,7 +237,7 @@ class Engine final : private space::BackingFile {
   // Of those that only who has the gate adds.
   bool HasUnpublished() const { return unpublished_count_.load(std::memory_order_acquire) > 0; }
   log::LogWriter::Callbacks LogCallbacks();
-  void NoteLoggedRuns(const std::vector<space::PageRun>& runs, Version version);
+  void NoteLoggedRuns(const std::vector<PageRun>& runs, Version version);
   absl::Status FlushLoggedRuns();
   absl::Status FlushLog(log::LogWriter& log, LogPosition end);
   void ReclaimPages();
@@ -366,7 +366,7 @@ class Engine final : private space::BackingFile {
   std::atomic<size_t> unpublished_count_{0};
   // Large values and leaves that records in the log refer to and that are not flushed yet.
   struct LoggedRun {
-    space::PageRun run;
+    PageRun run;
     Version version;
   };
   std::vector<LoggedRun> unflushed_runs_ ABSL_GUARDED_BY(publication_mutex_);

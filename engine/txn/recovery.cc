@@ -157,8 +157,8 @@ bool Engine::IsSoundLeaf(PageNumber leaf, Version version) const {
 // Keeps the large values and leaves that a record refers to where they are. False if one of them is
 // not there.
 bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload, Version version) {
-  std::vector<space::PageRun> withheld;
-  const auto withhold = [&](const space::PageRun& run) {
+  std::vector<PageRun> withheld;
+  const auto withhold = [&](const PageRun& run) {
     if (!allocator_->Withhold(PageNumber(run.first), run.count)) return false;
     withheld.push_back(run);
     return true;
@@ -167,10 +167,10 @@ bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload, Version version
     const auto runs = log::DecodeLeafRuns(operation.key);
     if (!runs.has_value()) return false;
     std::vector<uint64_t> checksums;
-    for (const log::LeafRun& run : *runs) {
-      if (!withhold({run.first_page, run.pages})) return false;
-      for (uint64_t i = 0; i < run.pages; ++i) {
-        const PageNumber leaf(run.first_page + i);
+    for (const PageRun& run : *runs) {
+      if (!withhold(run)) return false;
+      for (uint64_t i = 0; i < run.count; ++i) {
+        const PageNumber leaf(run.first + i);
         if (!IsSoundLeaf(leaf, version)) return false;
         checksums.push_back(page::HeaderOf(source_->read_page(leaf)).checksum);
       }
@@ -192,7 +192,7 @@ bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload, Version version
     if (!sound) break;
   }
   if (!sound) {
-    for (const space::PageRun& run : withheld) {
+    for (const PageRun& run : withheld) {
       allocator_->GiveBackWithheld(PageNumber(run.first), run.count);
     }
     return false;
@@ -317,9 +317,9 @@ absl::Status WriteState::Replay(const log::RedoReader::Operation& operation) {
 absl::Status WriteState::ReplayLeaves(KeyspaceState& keyspace, std::string_view argument) {
   const auto runs = log::DecodeLeafRuns(argument);
   if (!runs.has_value()) return absl::InvalidArgumentError("runs of leaves that are none");
-  for (const log::LeafRun& run : *runs) {
-    for (uint64_t i = 0; i < run.pages; ++i) {
-      ESPALIER_RETURN_IF_ERROR(ReplayLeaf(keyspace, PageNumber(run.first_page + i)));
+  for (const PageRun& run : *runs) {
+    for (uint64_t i = 0; i < run.count; ++i) {
+      ESPALIER_RETURN_IF_ERROR(ReplayLeaf(keyspace, PageNumber(run.first + i)));
     }
   }
   return absl::OkStatus();

@@ -153,7 +153,7 @@ class WriteState final : public TransactionState {
   bool same_content_ = false;
   size_t max_redo_bytes_ = 0;
   log::RedoBuffer redo_;
-  std::vector<space::PageRun> logged_runs_;  // that redo_ refers to
+  std::vector<PageRun> logged_runs_;  // that redo_ refers to
   // The leaves that Append() has begun, and gone on to fill, since anything else was done: in their
   // order all that the keyspace has behind what redo_ knows.
   struct AppendedLeaves {

@@ -24,7 +24,6 @@
 namespace espalier {
 namespace {
 
-using log::LeafRun;
 using page::Header;
 using page::LeafEntry;
 
@@ -94,12 +93,12 @@ class CraftedLogTest : public ::testing::Test {
         writer->Append(log::RecordKind::kTransaction, version_, redo.record(), true));
     ASSERT_THAT(writer->Flush(appended.end), IsOk());
   }
-  void ReferTo(const std::vector<LeafRun>& runs, uint64_t keyspace = 0) const {
+  void ReferTo(const std::vector<PageRun>& runs, uint64_t keyspace = 0) const {
     std::vector<uint64_t> checksums;
     const auto file = os::File::Open(path_, os::OpenMode::kReadOnly);
     ASSERT_THAT(file.status(), IsOk());
-    for (const LeafRun& run : runs) {
-      for (uint64_t page = run.first_page; page - run.first_page < run.pages; ++page) {
+    for (const PageRun& run : runs) {
+      for (uint64_t page = run.first; page - run.first < run.count; ++page) {
         std::vector<uint8_t> bytes(kPageBytes);
         if (page > free_page_ || !file->ReadAt(page * kPageBytes, bytes).ok()) break;
         checksums.push_back(page::HeaderOf(bytes.data()).checksum);
@@ -148,7 +147,7 @@ TEST_F(CraftedLogTest, PagesThatCannotBe) {
   const std::filesystem::path original = dir_.File("original");
   std::filesystem::copy(path_, original);
   std::filesystem::copy(path_ + "-wal", original.string() + "-wal");
-  const std::vector<std::vector<LeafRun>> cases = {
+  const std::vector<std::vector<PageRun>> cases = {
       {{0, 1}},                    // the superblock
       {{9, 1}},                    // in use, perhaps
       {{free_page_, 0}},           // none
@@ -161,7 +160,7 @@ TEST_F(CraftedLogTest, PagesThatCannotBe) {
       {{free_page_ - 1, 2}},               // one of them is no leaf
   };
   for (const auto& runs : cases) {
-    SCOPED_TRACE(absl::StrCat(runs[0].first_page, " ", runs[0].pages));
+    SCOPED_TRACE(absl::StrCat(runs[0].first, " ", runs[0].count));
     for (const char* const suffix : {"", "-wal"}) {
       std::filesystem::copy_file(original.string() + suffix, path_ + suffix,
                                  std::filesystem::copy_options::overwrite_existing);
@@ -209,7 +208,7 @@ TEST_F(CraftedLogTest, ALeafThatIsTorn) {
 
 TEST_F(CraftedLogTest, AnArgumentThatIsNone) {
   AppendToLog([&](log::RedoBuffer& redo) {
-    redo.AppendLeaves(0, std::vector<LeafRun>{{5, 1}}, 0);
+    redo.AppendLeaves(0, std::vector<PageRun>{{5, 1}}, 0);
     const auto payload = redo.record().subspan(sizeof(log::RecordHeader));
     payload[3] = 0x85;
   });
