@@ -1,5 +1,6 @@
 // The end of a write transaction: the catalogue is finished, and the version applied and published
 // in one of three ways. See docs/durability.md.
+#include <algorithm>
 #include <memory>
 #include <new>
 #include <optional>
