@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -59,6 +60,22 @@ class MemoryFile final : public BackingFile {
   void Separate(uint64_t first_page, uint64_t count) override {
     separated_.push_back({first_page, count});
   }
+  // Happens as late as can be: whatever was stored there before is lost.
+  void PrepareNewAhead(uint64_t first_page, uint64_t count) override {
+    EXPECT_FALSE(ahead_.has_value());
+    EXPECT_EQ(blocks_.CountRange(first_page, count), count);
+    ahead_ = {first_page, count};
+  }
+  bool FinishAhead() override {
+    const std::optional<PageRun> pages = std::exchange(ahead_, std::nullopt);
+    if (!pages.has_value()) return false;
+    PrepareNew(pages->first, pages->count);
+    if (!busy_) ++finished_ahead_;
+    return !busy_;
+  }
+  // What is prepared ahead comes to nothing, though perhaps not without a trace.
+  void set_busy(bool busy) { busy_ = busy; }
+  uint64_t finished_ahead() const { return finished_ahead_; }
   // What was prepared, or separated, since the last call.
   std::vector<PageRun> TakePreparedNew() { return std::exchange(prepared_new_, {}); }
   std::vector<PageRun> TakePreparedAgain() { return std::exchange(prepared_again_, {}); }
@@ -102,6 +119,9 @@ class MemoryFile final : public BackingFile {
   std::vector<PageRun> separated_;
   uint64_t limit_pages_ = UINT64_MAX;
   bool blocks_full_ = false;
+  std::optional<PageRun> ahead_;
+  bool busy_ = false;
+  uint64_t finished_ahead_ = 0;
 };
 
 }  // namespace espalier::space

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cassert>
 #include <cstddef>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "engine/base/mutant.h"
@@ -11,6 +12,16 @@
 #include "engine/base/status_macros.h"
 
 namespace espalier::space {
+namespace {
+
+bool Contains(const PageRun& run, uint64_t page) {
+  return page >= run.first && page - run.first < run.count;
+}
+
+// Stretches end at multiples of their size, so that large pages of the kernel fit.
+uint64_t NextMultiple(uint64_t page, uint64_t size) { return (page / size + 1) * size; }
+
+}  // namespace
 
 PageAllocator::PageAllocator(uint64_t reserved_pages, uint32_t page_bytes, BackingFile* file)
     : reserved_pages_(reserved_pages), page_bytes_(page_bytes), file_(file) {}
@@ -162,7 +173,7 @@ PageRun PageAllocator::FreeStretch(uint64_t first, uint64_t end) const {
 
 void PageAllocator::PreparePage(uint64_t page) {
   ++clean_pages_taken_;
-  if (page >= prepared_.first && page < prepared_.first + prepared_.count) return;
+  if (Contains(prepared_, page) || TakePreparedAhead(page)) return;
   const uint64_t stretch = std::bit_floor(clean_pages_taken_ / kCleanPagesPerPreparedPage);
   if (page < untouched_from_) {
     const uint64_t pages =
@@ -171,16 +182,42 @@ void PageAllocator::PreparePage(uint64_t page) {
     PrepareAgain(prepared_.first, prepared_.count);
     return;
   }
+  DropAhead();
   untouched_from_ = page + 1;
   if (stretch < kMinStretchPages) return;
-  // To the next multiple of its size, so that large pages of the kernel fit.
-  const uint64_t pages = std::min(stretch, kMaxNewStretchBytes / page_bytes_);
-  prepared_ = FreeStretch(page, (page / pages + 1) * pages);
+  const uint64_t most = kMaxNewStretchBytes / page_bytes_;
+  const uint64_t pages = std::min(stretch, most);
+  prepared_ = FreeStretch(page, NextMultiple(page, pages));
   untouched_from_ = page + prepared_.count;
   file_->PrepareNew(page, prepared_.count);
+  if (pages == most) PrepareAhead();
+}
+
+void PageAllocator::PrepareAhead() {
+  const uint64_t first = untouched_from_;
+  if (first >= page_count_ || !free_.Test(first)) return;
+  ahead_ = FreeStretch(first, NextMultiple(first, kMaxNewStretchBytes / page_bytes_));
+  if (ahead_.count > 0) file_->PrepareNewAhead(ahead_.first, ahead_.count);
+}
+
+// Whether `page` has been prepared ahead. Goes on with what comes behind.
+bool PageAllocator::TakePreparedAhead(uint64_t page) {
+  if (!Contains(ahead_, page)) return false;
+  const PageRun taken = std::exchange(ahead_, {});
+  if (!file_->FinishAhead()) return false;
+  prepared_ = taken;
+  untouched_from_ = taken.first + taken.count;
+  PrepareAhead();
+  return true;
+}
+
+void PageAllocator::DropAhead() {
+  if (ahead_.count > 0) file_->FinishAhead();
+  ahead_ = {};
 }
 
 void PageAllocator::PrepareRun(uint64_t first, uint64_t count) {
+  DropAhead();
   const uint64_t end = first + count;
   if (first < untouched_from_) PrepareAgain(first, std::min(end, untouched_from_) - first);
   if (end <= untouched_from_) return;
@@ -407,6 +444,7 @@ uint64_t PageAllocator::reachable_end() const {
 }
 
 uint64_t PageAllocator::PagesWithoutFreeTail() {
+  DropAhead();
   FlushRecent();
   uint64_t end = page_count_;
   while (end > reserved_pages_) {

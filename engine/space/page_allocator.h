@@ -40,6 +40,11 @@ class BackingFile {
   // From now on, only these pages themselves are written to the device because of what is stored
   // to them, and not what lies around them.
   virtual void Separate(uint64_t first_page, uint64_t count) = 0;
+  // PrepareNew() for pages that are not going to be written before FinishAhead(): it may happen
+  // while the writer does other things. Not a second time before that.
+  virtual void PrepareNewAhead(uint64_t first_page, uint64_t count) = 0;
+  // When it returns, nothing is being prepared. False if that came to nothing.
+  virtual bool FinishAhead() = 0;
 };
 
 // What a checkpoint has to make durable.
@@ -148,6 +153,9 @@ class PageAllocator {
   void PreparePage(uint64_t page);
   void PrepareRun(uint64_t first, uint64_t count);
   void PrepareAgain(uint64_t first, uint64_t count);
+  void PrepareAhead();
+  bool TakePreparedAhead(uint64_t page);
+  void DropAhead();
   PageRun FreeStretch(uint64_t first, uint64_t end) const;
   absl::Status EnsureBlocks(uint64_t first, uint64_t count);
   void MakeFree(const FreedRun& run);
@@ -163,7 +171,7 @@ class PageAllocator {
   // Who has taken many clean pages since the last checkpoint will take more: they are prepared in
   // stretches of up to a quarter of what was taken, which bounds what is written for nothing. A
   // stretch of new pages has at most the size that one entry of the processor's address
-  // translation can cover.
+  // translation can cover. Who takes those has the next one prepared meanwhile.
   static constexpr uint64_t kCleanPagesPerPreparedPage = 4;
   static constexpr uint64_t kMaxNewStretchBytes = uint64_t{2} << 20;
   static constexpr uint64_t kMaxAgainStretchPages = 64;
@@ -211,6 +219,7 @@ class PageAllocator {
   // Since the last TakeUnflushed().
   uint64_t clean_pages_taken_ = 0;  // that were not stored to since then
   PageRun prepared_;                // the stretch that was prepared last
+  PageRun ahead_;                   // what is being prepared ahead
 
   // The running transaction's.
   Version running_{0};

@@ -425,6 +425,7 @@ absl::Status Engine::Close() {
   }
   std::move(stay_open).Cancel();
   registration_.reset();
+  preparer_.Stop();
   // Unlocks the file for whoever opens it next. The mapping stays until the handle goes.
   os::File closing = std::move(file_);
   return status;

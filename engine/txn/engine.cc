@@ -35,7 +35,8 @@ Engine::Engine(os::File file, const EngineOptions& options)
       file_(std::move(file)),
       gate_([this] { batches_->Hurry(); }),
       batches_(std::make_unique<BatchQueue>(this)),
-      background_([this] { CheckpointInBackground(); }) {
+      background_([this] { CheckpointInBackground(); }),
+      preparer_([this](const PageRun& pages, os::Mapping& mapping) { Prepare(pages, mapping); }) {
   fork_hook_.emplace([this] { file_.CloseInForkChild(); });
 }
 
@@ -393,13 +394,24 @@ absl::Status Engine::AllocateBlocks(uint64_t first_page, uint64_t count) {
 }
 
 // The page cache keeps in one piece what came to it by one write. Large pieces are quicker to come
-// by, to map and to read (docs/decisions/0013).
+// by, to map and to read (docs/decisions/0013). All this only saves time: what it cannot do, the
+// first store to the page does.
 void Engine::PrepareNew(uint64_t first_page, uint64_t count) {
-  if (access_ == os::Access::kPrivate) return;
-  // These only save time: what they cannot do, the first store to the page does.
-  file_.WriteZeros(first_page << page_shift_, count << page_shift_).IgnoreError();
-  source_->mapping().PopulateWrite(first_page << page_shift_, count << page_shift_).IgnoreError();
+  if (access_ != os::Access::kPrivate) Prepare({first_page, count}, source_->mapping());
 }
+
+void Engine::Prepare(const PageRun& pages, os::Mapping& mapping) {
+  const uint64_t offset = pages.first << page_shift_;
+  const uint64_t length = pages.count << page_shift_;
+  file_.WriteZeros(offset, length).IgnoreError();
+  mapping.PopulateWrite(offset, length).IgnoreError();
+}
+
+void Engine::PrepareNewAhead(uint64_t first_page, uint64_t count) {
+  if (access_ != os::Access::kPrivate) preparer_.Start({first_page, count}, source_);
+}
+
+bool Engine::FinishAhead() { return preparer_.Finish(); }
 
 void Engine::PrepareAgain(uint64_t first_page, uint64_t count) {
   if (access_ == os::Access::kPrivate) return;

@@ -39,6 +39,7 @@
 #include "engine/space/space_map.h"
 #include "engine/txn/background_task.h"
 #include "engine/txn/catalogue.h"
+#include "engine/txn/page_preparer.h"
 #include "engine/txn/reader_table.h"
 #include "engine/txn/writer_gate.h"
 
@@ -266,8 +267,11 @@ class Engine final : private space::BackingFile {
   const page::PageSource& source() const override { return *source_; }
   absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) override;
   void PrepareNew(uint64_t first_page, uint64_t count) override;
+  void PrepareNewAhead(uint64_t first_page, uint64_t count) override;
+  bool FinishAhead() override;
   void PrepareAgain(uint64_t first_page, uint64_t count) override;
   void Separate(uint64_t first_page, uint64_t count) override;
+  void Prepare(const PageRun& pages, os::Mapping& mapping);
 
   // --- checkpoint.cc
   // The claim to be the one that takes a checkpoint. ClaimCheckpoint() is called with the gate and
@@ -395,6 +399,7 @@ class Engine final : private space::BackingFile {
 
   // Takes the checkpoints that the log asks for.
   BackgroundTask background_;
+  PagePreparer preparer_;
 
   // Last: it refers to the members above.
   std::optional<ForkHook> fork_hook_;
