@@ -43,7 +43,8 @@ class TreeForTesting {
   // --- Changes, to tree and model alike
   void Put(const std::string& key, const std::string& value, uint32_t compress_from = 0) {
     TreeWriter writer(&*pages_, &arena_, &root_);
-    ESPALIER_ASSERT_OK_AND_ASSIGN(const TreeWriter::Place place, writer.Seek(key));
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const TreeWriter::Place place,
+                                  writer.Seek(key, TreeWriter::Above::kWritable));
     EXPECT_EQ(place.exact, model_.contains(key));
     ESPALIER_ASSERT_OK_AND_ASSIGN(const page::Payload payload,
                                   encoder_.Encode(*pages_, key.size(), value, compress_from));

@@ -44,7 +44,7 @@ bool TreeWriter::AtRightEdge() const {
   return true;
 }
 
-absl::Status TreeWriter::Descend(std::string_view key) {
+absl::Status TreeWriter::Descend(std::string_view key, Above above) {
   ChildRef ref = root_->ref;
   for (uint32_t level = root_->height; level-- > 0;) {
     const uint8_t* const page = pages_->Fetch(ref, level);
@@ -54,12 +54,10 @@ absl::Status TreeWriter::Descend(std::string_view key) {
     const Inner inner(page);
     path_[level].index = inner.FindChild(key);
     ref = inner.child(path_[level].index);
-    // The upper levels are few pages, in the caches anyway.
-    if (level <= 2) {
-      pages_->reader().PrefetchWholeNode(ref);
-    } else {
-      pages_->reader().PrefetchNode(ref, level - 1);
-    }
+    pages_->reader().PrefetchNode(ref, level - 1);
+    if (above == Above::kWritable) ESPALIER_RETURN_IF_ERROR(MakeWritable(level));
+    // It is going to be copied. The upper levels are few pages, in the caches anyway.
+    if (level <= 2) pages_->reader().PrefetchWholeNode(ref);
   }
   return absl::OkStatus();
 }
@@ -82,11 +80,11 @@ int CompareToEntry(const Leaf& leaf, uint32_t index, std::string_view key) {
 
 }  // namespace
 
-absl::StatusOr<TreeWriter::Place> TreeWriter::Seek(std::string_view key) {
+absl::StatusOr<TreeWriter::Place> TreeWriter::Seek(std::string_view key, Above above) {
   exact_ = false;
   at_end_ = false;
   if (root_->height == 0) return Place{false, {}};
-  ESPALIER_RETURN_IF_ERROR(Descend(key));
+  ESPALIER_RETURN_IF_ERROR(Descend(key, above));
   const Leaf leaf(path_[0].page);
   const page::Position position = leaf.Find(key);
   path_[0].index = position.index;
@@ -167,19 +165,25 @@ void TreeWriter::StandAtEnd() {
 
 absl::Status TreeWriter::MakePathWritable(uint32_t lowest_level) {
   for (uint32_t level = root_->height; level-- > lowest_level;) {
-    Step& step = path_[level];
-    ESPALIER_ASSIGN_OR_RETURN(const WritablePage page, pages_->MakeWritable(step.ref, step.page));
-    if (page.ref != step.ref) {
-      if (level == top()) {
-        root_->ref = page.ref;
-      } else {
-        InnerEditor(writable(level + 1), pages_->page_bytes())
-            .SetChild(path_[level + 1].index, page.ref);
-      }
-    }
-    step.ref = page.ref;
-    step.page = page.bytes;
+    ESPALIER_RETURN_IF_ERROR(MakeWritable(level));
   }
+  return absl::OkStatus();
+}
+
+// The path's step, of which those above are writable.
+absl::Status TreeWriter::MakeWritable(uint32_t level) {
+  Step& step = path_[level];
+  ESPALIER_ASSIGN_OR_RETURN(const WritablePage page, pages_->MakeWritable(step.ref, step.page));
+  if (page.ref != step.ref) {
+    if (level == top()) {
+      root_->ref = page.ref;
+    } else {
+      InnerEditor(writable(level + 1), pages_->page_bytes())
+          .SetChild(path_[level + 1].index, page.ref);
+    }
+  }
+  step.ref = page.ref;
+  step.page = page.bytes;
   return absl::OkStatus();
 }
 

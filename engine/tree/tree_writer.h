@@ -45,8 +45,11 @@ class TreeWriter {
     page::Payload payload;  // if exact; valid until the next change
   };
 
+  // What becomes of the nodes above the leaf. Who is going to put in any case has them made
+  // writable on the way: they are copied while the processor loads the next one.
+  enum class Above { kUnchanged, kWritable };
   // Goes to where `key` is or would be; Put() and Remove() then act there.
-  absl::StatusOr<Place> Seek(std::string_view key);
+  absl::StatusOr<Place> Seek(std::string_view key, Above above = Above::kUnchanged);
   // Goes behind the last entry. False if `key` is not greater than all keys.
   absl::StatusOr<bool> SeekEnd(std::string_view key);
   // A short cut for SeekEnd() and Put(), where the last Put() left the writer in the last leaf and
@@ -111,9 +114,10 @@ class TreeWriter {
   uint32_t top() const { return root_->height - 1; }
   uint8_t* writable(uint32_t level) const;
   bool AtRightEdge() const;
-  absl::Status Descend(std::string_view key);
+  absl::Status Descend(std::string_view key, Above above = Above::kUnchanged);
   // The steps from the root down to `lowest_level`.
   absl::Status MakePathWritable(uint32_t lowest_level = 0);
+  absl::Status MakeWritable(uint32_t level);
   void AddToCounts(int64_t delta);
   // The path is writable and leads to the last entry.
   void StandAtEnd();

@@ -50,6 +50,11 @@ std::string RandomValue(Random& random) {
   return std::string(size, static_cast<char>('a' + random() % 26));
 }
 
+// Which of them makes no difference to what comes of it.
+TreeWriter::Above RandomAbove(Random& random) {
+  return random() % 2 == 0 ? TreeWriter::Above::kUnchanged : TreeWriter::Above::kWritable;
+}
+
 class TreeWriterTest : public ::testing::TestWithParam<Shape> {
  protected:
   std::string Key() { return RandomKey(random_, GetParam()); }
@@ -232,7 +237,8 @@ TEST(TreeWriterVersionsTest, OlderVersionsStayReadable) {
   TreeWriter writer(&pages, &tree.arena(), &working);
   for (int i = 0; i < 500; ++i) {
     const std::string key = RandomKey(random, Shape::kShort);
-    ESPALIER_ASSERT_OK_AND_ASSIGN(const TreeWriter::Place place, writer.Seek(key));
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const TreeWriter::Place place,
+                                  writer.Seek(key, RandomAbove(random)));
     if (place.exact && random() % 2 == 0) {
       ASSERT_THAT(writer.Remove(), IsOk());
       continue;
@@ -282,7 +288,7 @@ TEST(TreeWriterErrorsTest, AFullDiskIsAStatus) {
     for (int i = 0; i < 1000 && status.ok(); ++i) {
       const std::string key = RandomKey(random, Shape::kLong);
       TreeWriter writer(&tree.pages(), &tree.arena(), &tree.root());
-      status = writer.Seek(key).status();
+      status = writer.Seek(key, RandomAbove(random)).status();
       if (!status.ok()) break;
       const std::string value = RandomValue(random);
       const auto payload = encoder.Encode(tree.pages(), key.size(), value, 0);

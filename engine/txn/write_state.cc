@@ -131,10 +131,13 @@ absl::StatusOr<bool> WriteState::Put(KeyspaceState& keyspace, std::string_view k
   std::string value_copy;
   key = Detach(key, key_copy);
   value = Detach(value, value_copy);
-  const absl::StatusOr<tree::TreeWriter::Place> place = WriterOf(keyspace).Seek(key);
-  if (!place.ok()) return Fail(place.status());
-  if (place->exact && mode == PutMode::kOnlyIfAbsent) return false;
-  ESPALIER_RETURN_IF_ERROR(PutAt(keyspace, key, value));
+  if (mode == PutMode::kOnlyIfAbsent) {
+    const absl::StatusOr<tree::TreeWriter::Place> place = WriterOf(keyspace).Seek(key);
+    if (!place.ok()) return Fail(place.status());
+    if (place->exact) return false;
+  }
+  ESPALIER_RETURN_IF_ERROR(PutAt(mode == PutMode::kOnlyIfAbsent ? PutPlace::kHere : PutPlace::kSeek,
+                                 keyspace, key, value));
   return true;
 } catch (...) {
   BreakOff();
@@ -170,7 +173,7 @@ absl::Status WriteState::Append(KeyspaceState& keyspace, std::string_view key,
   }
   if (plain) return AppendPlain(keyspace, key, value);
   SpellOut();
-  return PutAt(keyspace, key, value);
+  return PutAt(PutPlace::kHere, keyspace, key, value);
 } catch (...) {
   BreakOff();
   throw;
@@ -213,14 +216,17 @@ void WriteState::SpellOutLeaves() {
   }
 }
 
-// Where the keyspace's writer stands.
-absl::Status WriteState::PutAt(KeyspaceState& keyspace, std::string_view key,
+absl::Status WriteState::PutAt(PutPlace place, KeyspaceState& keyspace, std::string_view key,
                                std::string_view value) {
+  tree::TreeWriter& writer = WriterOf(keyspace);
   const absl::StatusOr<page::Payload> payload =
       encoder_.Encode(pages_, key.size(), value, keyspace.record.compress_from);
   if (!payload.ok()) return Fail(payload.status());
   Touch(keyspace);
-  ESPALIER_RETURN_IF_ERROR(Fail(writer_.Put(key, *payload).status()));
+  if (place == PutPlace::kSeek) {
+    ESPALIER_RETURN_IF_ERROR(Fail(writer.Seek(key, tree::TreeWriter::Above::kWritable).status()));
+  }
+  ESPALIER_RETURN_IF_ERROR(Fail(writer.Put(key, *payload).status()));
   LogPut(keyspace.id, key, value, *payload);
   return absl::OkStatus();
 }

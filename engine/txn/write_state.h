@@ -101,7 +101,10 @@ class WriteState final : public TransactionState {
   absl::Status LogAppended();
   absl::Status ReplayLeaves(KeyspaceState& keyspace, std::string_view runs);
   absl::Status ReplayLeaf(KeyspaceState& keyspace, PageNumber leaf);
-  absl::Status PutAt(KeyspaceState& keyspace, std::string_view key, std::string_view value);
+  // Where the keyspace's writer stands, or where it finds the key.
+  enum class PutPlace { kHere, kSeek };
+  absl::Status PutAt(PutPlace place, KeyspaceState& keyspace, std::string_view key,
+                     std::string_view value);
   // Notes that the keyspace is about to change.
   void Touch(KeyspaceState& keyspace);
   void LookUp(absl::Span<const log::RedoReader::Operation> operations);
