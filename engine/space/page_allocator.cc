@@ -350,12 +350,17 @@ void PageAllocator::NoteLogged(PageNumber page) {
 }
 
 void PageAllocator::FreeRun(PageNumber first, uint64_t count, Version birth, LoggedRun logged) {
-  const FreedRun run{first.value, count, birth, logged};
   if (birth == running_ && logged == LoggedRun::kNo) {
     MarkReachable(first.value, count, false);
-    MakeFree(run);
+    MakeFree({first.value, count, birth, logged});
   } else {
-    freed_.push_back(run);
+    // Not built and then copied: to load what was stored just now in other pieces, the processor
+    // would wait until all stores before it are done, those of the copied page as well.
+    FreedRun& run = freed_.emplace_back();
+    run.first = first.value;
+    run.count = count;
+    run.birth = birth;
+    run.logged = logged;
     MarkReachable(first.value, count, false);
   }
 }

@@ -50,26 +50,30 @@ absl::StatusOr<WritablePage> PageWriter::MakeWritable(ChildRef ref, const uint8_
   }
   ESPALIER_ASSIGN_OR_RETURN(const PageNumber number, allocator_->AllocatePage(reserve_));
   FollowTheFile();
-  uint8_t* const copy = source().write_page(number);
-  Header& copied = page::HeaderOf(copy);
-  copied.identity = Header::MakeIdentity(number, header.kind(), header.level());
-  copied.birth = version().value;
-  // The checksum stays behind: a checkpoint may be writing it just now. So does the free space
-  // between arrays and heap.
-  constexpr size_t kCountsOffset = offsetof(Header, entry_count);
+  // All of the header is read before anything is stored to the copy: at the same place within a
+  // page, a load waits for the store before it until the processor knows that they are different
+  // pages, and this one it may have to look up in the page tables.
+  ESPALIER_RETURN_IF_ERROR(FreeNode(ref, page));
+  const uint64_t identity = Header::MakeIdentity(number, header.kind(), header.level());
   const uint32_t page_size = page_bytes();
   const uint32_t entry_bytes = header.level() == 0 ? 6 : 22;
   const size_t arrays_end =
       page::kHeaderBytes + size_t{header.prefix_length} + size_t{entry_bytes} * header.entry_count;
   const size_t heap_begin = page_size - size_t{header.heap_used};
+  // The checksum stays behind: a checkpoint may be writing it just now. So does the free space
+  // between arrays and heap.
+  constexpr size_t kCountsOffset = offsetof(Header, entry_count);
+  uint8_t* const copy = source().write_page(number);
   if (arrays_end + 512 < heap_begin && heap_begin <= page_size) {
     std::memcpy(copy + kCountsOffset, page + kCountsOffset, arrays_end - kCountsOffset);
     std::memcpy(copy + heap_begin, page + heap_begin, page_size - heap_begin);
   } else {
     std::memcpy(copy + kCountsOffset, page + kCountsOffset, page_size - kCountsOffset);
   }
+  Header& copied = page::HeaderOf(copy);
+  copied.identity = identity;
+  copied.birth = version().value;
   source().verified().EnsureSet(number.value);
-  ESPALIER_RETURN_IF_ERROR(FreeNode(ref, page));
   return WritablePage{copy, ChildRef::Make(number, version())};
 }
 
