@@ -424,8 +424,8 @@ absl::Status Engine::Close() {
     if (status.ok()) RemoveLog();
   }
   std::move(stay_open).Cancel();
-  registration_.reset();
   preparer_.Stop();
+  registration_.reset();
   // Unlocks the file for whoever opens it next. The mapping stays until the handle goes.
   os::File closing = std::move(file_);
   return status;

