@@ -1,10 +1,8 @@
 #include "engine/space/page_allocator.h"
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cstddef>
-#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "engine/base/mutant.h"
@@ -12,17 +10,6 @@
 #include "engine/base/status_macros.h"
 
 namespace espalier::space {
-namespace {
-
-bool Contains(const PageRun& run, uint64_t page) {
-  return page >= run.first && page - run.first < run.count;
-}
-
-// Stretches end at multiples of their size, so that large pages of the kernel fit.
-uint64_t NextMultiple(uint64_t page, uint64_t size) { return (page / size + 1) * size; }
-
-}  // namespace
-
 PageAllocator::PageAllocator(uint64_t reserved_pages, uint32_t page_bytes, BackingFile* file)
     : reserved_pages_(reserved_pages), page_bytes_(page_bytes), file_(file) {}
 
@@ -34,7 +21,6 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
   changed_ = Bitmap(page_count / kChangeGrain + 1);
   written_.Resize(page_count);
   unsealed_ = Bitmap(page_count);
-  separate_ = Bitmap(page_count);
   logged_nodes_ = Bitmap(page_count);
   free_ = Bitmap(page_count);
   for (uint64_t page = reserved_pages_; page < page_count;) {
@@ -45,7 +31,7 @@ void PageAllocator::Load(Bitmap reachable, uint64_t page_count) {
     page = end;
   }
   without_blocks_ = free_;
-  untouched_from_ = page_count;
+  prepared_.Load(page_count);
   free_count_ = free_.Count();
   recent_.reserve(kMaxRecent);
 }
@@ -142,7 +128,7 @@ void PageAllocator::ResizeBitmaps(uint64_t page_count) {
   changed_.Resize(page_count / kChangeGrain + 1);
   written_.Resize(page_count);
   unsealed_.Resize(page_count);
-  separate_.Resize(page_count);
+  prepared_.Resize(page_count);
   logged_nodes_.Resize(page_count);
   free_.Resize(page_count);
   without_blocks_.Resize(page_count);
@@ -163,77 +149,6 @@ absl::Status PageAllocator::EnsureBlocks(uint64_t first, uint64_t count) {
   ESPALIER_RETURN_IF_ERROR(status);
   without_blocks_.ClearRange(first, end - first);
   return absl::OkStatus();
-}
-
-// Only free pages, and only such with blocks.
-PageRun PageAllocator::FreeStretch(uint64_t first, uint64_t end) const {
-  end = std::min({end, free_.FindFirstClear(first + 1), page_count_});
-  return {first, without_blocks_.FindFirstSet(first, end) - first};
-}
-
-void PageAllocator::PreparePage(uint64_t page) {
-  ++clean_pages_taken_;
-  if (Contains(prepared_, page) || TakePreparedAhead(page)) return;
-  const uint64_t stretch = std::bit_floor(clean_pages_taken_ / kCleanPagesPerPreparedPage);
-  if (page < untouched_from_) {
-    const uint64_t pages =
-        stretch < kMinStretchPages ? 1 : std::min(stretch, kMaxAgainStretchPages);
-    prepared_ = FreeStretch(page, std::min(page + pages, untouched_from_));
-    PrepareAgain(prepared_.first, prepared_.count);
-    return;
-  }
-  DropAhead();
-  untouched_from_ = page + 1;
-  if (stretch < kMinStretchPages) return;
-  const uint64_t most = kMaxNewStretchBytes / page_bytes_;
-  const uint64_t pages = std::min(stretch, most);
-  prepared_ = FreeStretch(page, NextMultiple(page, pages));
-  untouched_from_ = page + prepared_.count;
-  file_->PrepareNew(page, prepared_.count);
-  if (pages == most) PrepareAhead();
-}
-
-void PageAllocator::PrepareAhead() {
-  const uint64_t first = untouched_from_;
-  if (first >= page_count_ || !free_.Test(first)) return;
-  ahead_ = FreeStretch(first, NextMultiple(first, kMaxNewStretchBytes / page_bytes_));
-  if (ahead_.count > 0) file_->PrepareNewAhead(ahead_.first, ahead_.count);
-}
-
-// Whether `page` has been prepared ahead. Goes on with what comes behind.
-bool PageAllocator::TakePreparedAhead(uint64_t page) {
-  if (!Contains(ahead_, page)) return false;
-  const PageRun taken = std::exchange(ahead_, {});
-  if (!file_->FinishAhead()) return false;
-  prepared_ = taken;
-  untouched_from_ = taken.first + taken.count;
-  PrepareAhead();
-  return true;
-}
-
-void PageAllocator::DropAhead() {
-  if (ahead_.count > 0) file_->FinishAhead();
-  ahead_ = {};
-}
-
-void PageAllocator::PrepareRun(uint64_t first, uint64_t count) {
-  DropAhead();
-  const uint64_t end = first + count;
-  if (first < untouched_from_) PrepareAgain(first, std::min(end, untouched_from_) - first);
-  if (end <= untouched_from_) return;
-  const uint64_t first_new = std::max(first, untouched_from_);
-  untouched_from_ = end;
-  if ((end - first_new) * page_bytes_ <= kMaxNewRunBytes) {
-    file_->PrepareNew(first_new, end - first_new);
-  }
-}
-
-void PageAllocator::PrepareAgain(uint64_t first, uint64_t count) {
-  if (separate_.CountRange(first, count) < count) {
-    file_->Separate(first, count);
-    separate_.SetRange(first, count);
-  }
-  if (count > 1) file_->PrepareAgain(first, count);
 }
 
 // Before an allocation changes anything, so that it can be recorded without memory for that.
@@ -306,7 +221,7 @@ absl::StatusOr<PageNumber> PageAllocator::AllocatePage(Reserve reserve) {
   } else {
     page = FindSingle(reserve);
     ESPALIER_RETURN_IF_ERROR(EnsureBlocks(page, 1));
-    if (!unsealed_.Test(page)) PreparePage(page);
+    if (!unsealed_.Test(page)) prepared_.TakePage(page);
     free_.Clear(page);
     next_single_ = page + 1;
     // The next one is likely to be this one's neighbour.
@@ -336,7 +251,7 @@ absl::StatusOr<PageNumber> PageAllocator::AllocateRun(uint64_t count, Reserve re
     run = begin;
   }
   ESPALIER_RETURN_IF_ERROR(EnsureBlocks(*run, count));
-  PrepareRun(*run, count);
+  prepared_.TakeRun(*run, count);
   free_.ClearRange(*run, count);
   unsealed_.ClearRange(*run, count);  // from an earlier life as a node
   next_run_ = front_first_ ? 0 : *run + count;
@@ -424,8 +339,7 @@ Unflushed PageAllocator::TakeUnflushed() {
   FlushRecent();
   unsealed_.ClearRange(0, unsealed_.size());
   written_.Clear();
-  clean_pages_taken_ = 0;
-  prepared_ = {};
+  prepared_.AllAreClean();
   return taken;
 }
 
@@ -449,7 +363,7 @@ uint64_t PageAllocator::reachable_end() const {
 }
 
 uint64_t PageAllocator::PagesWithoutFreeTail() {
-  DropAhead();
+  prepared_.DropAhead();
   FlushRecent();
   uint64_t end = page_count_;
   while (end > reserved_pages_) {
@@ -471,9 +385,8 @@ void PageAllocator::TailWasReleased(uint64_t page_count) {
   assert(recent_.empty());
   free_count_ -= page_count_ - page_count;
   page_count_ = page_count;
-  untouched_from_ = std::min(untouched_from_, page_count_);
-  prepared_ = {};
   ResizeBitmaps(page_count_);
+  prepared_.WasCut();
   next_single_ = std::min(next_single_, page_count_);
   next_run_ = std::min(next_run_, page_count_);
 }

@@ -17,35 +17,12 @@
 #include "engine/base/bitmap.h"
 #include "engine/base/types.h"
 #include "engine/page/page_source.h"
+#include "engine/space/backing_file.h"
 #include "engine/space/freed_pages.h"
+#include "engine/space/prepared_pages.h"
 #include "engine/space/written_pages.h"
 
 namespace espalier::space {
-
-// The file as the allocator sees it.
-class BackingFile {
- public:
-  virtual ~BackingFile() = default;
-  // Makes the file `page_count` pages long, each new page with disk blocks and mapped (INV-6).
-  virtual absl::Status Grow(uint64_t page_count) = 0;
-  // The mapping that shows all of the file. Grow() may change it; the one before stays valid until
-  // the running transaction ends.
-  virtual const page::PageSource& source() const = 0;
-  // Gives pages inside of the file disk blocks, where they were punched.
-  virtual absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) = 0;
-  // Pages are about to be written, for the first time since they came with Grow(), or again: lets
-  // the kernel prepare for all of them at once. Only what lies in these pages may be lost by it.
-  virtual void PrepareNew(uint64_t first_page, uint64_t count) = 0;
-  virtual void PrepareAgain(uint64_t first_page, uint64_t count) = 0;
-  // From now on, only these pages themselves are written to the device because of what is stored
-  // to them, and not what lies around them.
-  virtual void Separate(uint64_t first_page, uint64_t count) = 0;
-  // PrepareNew() for pages that are not going to be written before FinishAhead(): it may happen
-  // while the writer does other things. Not a second time before that.
-  virtual void PrepareNewAhead(uint64_t first_page, uint64_t count) = 0;
-  // When it returns, nothing is being prepared. False if that came to nothing.
-  virtual bool FinishAhead() = 0;
-};
 
 // What a checkpoint has to make durable.
 struct Unflushed {
@@ -61,6 +38,8 @@ class PageAllocator {
  public:
   // The first `reserved_pages` pages are never handed out.
   PageAllocator(uint64_t reserved_pages, uint32_t page_bytes, BackingFile* file);
+  PageAllocator(const PageAllocator&) = delete;
+  PageAllocator& operator=(const PageAllocator&) = delete;
 
   // At opening: `reachable` are the pages in use, of a file of `page_count` pages; all others are
   // free, whether or not they have disk blocks.
@@ -148,15 +127,6 @@ class PageAllocator {
   void ResizeBitmaps(uint64_t page_count);
   void ReserveRecord();
   absl::Status GrowFor(uint64_t count, Reserve reserve);
-  // Before the first store to free pages since the last checkpoint: `page` and a stretch behind it,
-  // or a run.
-  void PreparePage(uint64_t page);
-  void PrepareRun(uint64_t first, uint64_t count);
-  void PrepareAgain(uint64_t first, uint64_t count);
-  void PrepareAhead();
-  bool TakePreparedAhead(uint64_t page);
-  void DropAhead();
-  PageRun FreeStretch(uint64_t first, uint64_t end) const;
   absl::Status EnsureBlocks(uint64_t first, uint64_t count);
   void MakeFree(const FreedRun& run);
   void MarkReachable(uint64_t first, uint64_t count, bool reachable);
@@ -168,17 +138,6 @@ class PageAllocator {
 
   // Pages kept back for Reserve::kMayUse.
   static constexpr uint64_t kReservePages = 32;
-  // Who has taken many clean pages since the last checkpoint will take more: they are prepared in
-  // stretches of up to a quarter of what was taken, which bounds what is written for nothing. A
-  // stretch of new pages has at most the size that one entry of the processor's address
-  // translation can cover. Who takes those has the next one prepared meanwhile.
-  static constexpr uint64_t kCleanPagesPerPreparedPage = 4;
-  static constexpr uint64_t kMaxNewStretchBytes = uint64_t{2} << 20;
-  static constexpr uint64_t kMaxAgainStretchPages = 64;
-  // Below this, the first store does as well.
-  static constexpr uint64_t kMinStretchPages = 16;
-  // A new run that is larger than this is left to its first stores.
-  static constexpr uint64_t kMaxNewRunBytes = uint64_t{64} << 20;
   // Single pages come from windows of this size that have many free ones, if there are any, so that
   // what one checkpoint has to write lies together; and so does then what a later one makes free.
   // In a large file, free pages that lie scattered are not used for this while they are few.
@@ -200,12 +159,10 @@ class PageAllocator {
   Bitmap changed_;         // grains of reachable_
   WrittenPages written_;   // since TakeUnflushed()
   Bitmap unsealed_;        // nodes allocated since then; only those that are reachable count
-  Bitmap separate_;        // asked for by BackingFile::Separate()
   Bitmap logged_nodes_;    // as NoteLogged() was told of them, since they were last allocated
   Bitmap free_;            // without those in recent_
   Bitmap without_blocks_;  // free pages that may have no disk blocks
-  uint64_t untouched_from_ =
-      0;  // the pages from here on came with Grow() and were never handed out
+  PreparedPages prepared_{page_bytes_, file_, &free_, &without_blocks_};
   std::vector<uint64_t> recent_;  // free pages that are dirty anyway, and still cached
   uint64_t free_count_ = 0;       // in free_ and recent_
   uint64_t reachable_count_ = 0;
@@ -215,11 +172,6 @@ class PageAllocator {
   size_t wanted_ = 0;         // with kWantedFree[wanted_] free pages
   uint64_t next_run_ = 0;
   bool front_first_ = false;
-
-  // Since the last TakeUnflushed().
-  uint64_t clean_pages_taken_ = 0;  // that were not stored to since then
-  PageRun prepared_;                // the stretch that was prepared last
-  PageRun ahead_;                   // what is being prepared ahead
 
   // The running transaction's.
   Version running_{0};
