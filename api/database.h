@@ -121,8 +121,9 @@ class ESPALIER_EXPORT Database {
   absl::Status DropKeyspace(const Keyspace& keyspace);
 
   // Makes everything committed so far durable: one msync for the data, then the checkpoint slot.
-  // Readers and writers go on meanwhile. Also gives free space back to the file system. The first
-  // flush that fails poisons the handle: later writes return its error, reads go on.
+  // Readers and writers go on meanwhile. Also gives free space back to the file system,
+  // but for as much as this checkpoint wrote: the next one will need about that. The first flush
+  // that fails poisons the handle: later writes return its error, reads go on.
   absl::Status Checkpoint();
 
   // Repacks the trees in key order and moves pages towards the start of the file, in small steps

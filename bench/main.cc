@@ -33,7 +33,7 @@ void MakeQuick(RunOptions& options) {
   options.record_count = 250'000;
   options.repetitions = 1;
   options.seconds = 0.5;
-  options.durable_seconds = 0.5;
+  options.write_seconds = 0.5;
   options.largest_database_bytes = 100'000'000;
   options.warmup_seconds = 0.1;
 }
@@ -114,9 +114,10 @@ int main(int argc, char** argv) {
   app.add_option("--repetitions", run.repetitions, "repetitions")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--seconds", run.seconds, "measured seconds a cell and repetition")
+  app.add_option("--seconds", run.seconds,
+                 "measured seconds a cell and repetition of rows that read")
       ->capture_default_str();
-  app.add_option("--durable-seconds", run.durable_seconds, "the same for durable rates")
+  app.add_option("--write-seconds", run.write_seconds, "the same of rows that write")
       ->capture_default_str();
   app.add_option("--warmup", run.warmup_seconds, "seconds of warm-up before")
       ->capture_default_str();

@@ -104,10 +104,10 @@ int WaitForEnd(pid_t pid) {
 // Without the rows whose work has a fixed size.
 TEST_F(BenchTest, RowsOnTheLoadedDatabaseGiveFiguresForEveryEngine) {
   std::string json = testing::TempDir() + "bench_test.json";
-  int status = WaitForEnd(
-      Start({"--records", "2000", "--repetitions", "1", "--seconds", "0.01", "--warmup", "0",
-             "--rows", "get-*,multiget-*,scan-*,append,put-*,ycsb-*,size-*,larger-*", "--json",
-             json, "--markdown", "/dev/null"}));
+  int status = WaitForEnd(Start({"--records", "2000", "--repetitions", "1", "--seconds", "0.01",
+                                 "--write-seconds", "0.01", "--warmup", "0", "--rows",
+                                 "get-*,multiget-*,scan-*,append,put-*,ycsb-*,size-*,larger-*",
+                                 "--json", json, "--markdown", "/dev/null"}));
   ASSERT_TRUE(WIFEXITED(status));
   ASSERT_EQ(WEXITSTATUS(status), 0);
   absl::StatusOr<Results> results = ReadResults(json);
@@ -129,7 +129,7 @@ TEST_F(BenchTest, RowsOnTheLoadedDatabaseGiveFiguresForEveryEngine) {
 TEST_F(BenchTest, DurableRowsGiveFiguresForEveryEngineAndTheDevice) {
   const std::string json = testing::TempDir() + "bench_test_durable.json";
   const int status = WaitForEnd(
-      Start({"--records", "2000", "--repetitions", "1", "--seconds", "0.01", "--durable-seconds",
+      Start({"--records", "2000", "--repetitions", "1", "--seconds", "0.01", "--write-seconds",
              "0.05", "--warmup", "0", "--rows", "flush-*,durable-put-*,durable-bytes", "--json",
              json, "--markdown", "/dev/null"}));
   ASSERT_TRUE(WIFEXITED(status));

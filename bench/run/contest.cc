@@ -62,20 +62,14 @@ absl::Status Contest::StartWorker(Contestant& contestant, const Start& start) {
   return absl::OkStatus();
 }
 
-StepOptions Contest::DefaultStepOptions() {
+StepOptions Contest::OptionsOf(const Row* row) {
   return {.seed = random_.Next(),
-          .seconds = options_.seconds,
+          .seconds = row != nullptr && row->writes() ? options_.write_seconds : options_.seconds,
           .warmup_seconds = options_.warmup_seconds};
 }
 
-StepOptions Contest::DurableStepOptions() {
-  StepOptions options = DefaultStepOptions();
-  options.seconds = options_.durable_seconds;
-  return options;
-}
-
 absl::Status Contest::Do(Contestant& contestant, std::string_view step, const Row* row) {
-  return Do(contestant, step, row, DefaultStepOptions());
+  return Do(contestant, step, row, OptionsOf(row));
 }
 
 absl::Status Contest::Do(Contestant& contestant, std::string_view step, const Row* row,

@@ -52,7 +52,7 @@ class Contest {
   // no process can be made.
   absl::Status StartWorker(Contestant& contestant, const Start& start);
 
-  // Lets the worker run a step, for the seconds of the options unless said, and records its figure
+  // Lets the worker run a step, as OptionsOf() says unless said otherwise, and records its figure
   // under `row`, unless null. A contestant that is out only gets its failure recorded. kCancelled
   // when the user asked to end; an engine's failure is no error of the contest.
   absl::Status Do(Contestant& contestant, std::string_view step, const Row* row = nullptr);
@@ -68,9 +68,8 @@ class Contest {
   // For a row that no engine can run here.
   void RecordNotRun(const Row& row, const std::string& why);
 
-  StepOptions DefaultStepOptions();
-  // For a row of Stage::kDurable.
-  StepOptions DurableStepOptions();
+  // How a row's step is run, or one of no row's.
+  StepOptions OptionsOf(const Row* row);
 
   const RunOptions& options() const { return options_; }
   const ScratchDirectory& scratch() const { return scratch_; }

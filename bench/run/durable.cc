@@ -32,15 +32,15 @@ bool IsFlushStep(std::string_view step) {
 }
 
 // A cell has as much time as any other for all ways together.
-StepOptions OptionsOfWay(Contest& contest) {
-  StepOptions options = contest.DurableStepOptions();
+StepOptions OptionsOfWay(Contest& contest, const Row& row) {
+  StepOptions options = contest.OptionsOf(&row);
   options.seconds /= kFlushSteps.size();
   return options;
 }
 
 absl::Status MeasureWay(Contest& contest, Contestant& device, const Row& row) {
   ASSIGN_OR_RETURN(const std::optional<double> rate,
-                   contest.Ask(device, row.step, OptionsOfWay(contest)));
+                   contest.Ask(device, row.step, OptionsOfWay(contest, row)));
   if (rate.value_or(0) > 0) {
     contest.Record(device, row, *rate);
   } else {
@@ -54,7 +54,7 @@ absl::Status MeasureDevice(Contest& contest, Contestant& device, const Row& row)
   double best = 0;
   for (std::string_view step : kFlushSteps) {
     ASSIGN_OR_RETURN(const std::optional<double> rate,
-                     contest.Ask(device, step, OptionsOfWay(contest)));
+                     contest.Ask(device, step, OptionsOfWay(contest, row)));
     best = std::max(best, rate.value_or(0));
   }
   if (device.failure.empty()) {
@@ -65,16 +65,16 @@ absl::Status MeasureDevice(Contest& contest, Contestant& device, const Row& row)
   return absl::OkStatus();
 }
 
-// One cell of two rows: the rate of single puts and, with the flush that concludes them, the bytes
-// that the device was given for each. What the loads and other turns left to be written is flushed
-// before.
-absl::Status MeasureSinglePuts(Contest& contest, Contestant& contestant,
+// One cell of two rows, whichever of them `row` is: the rate of single puts and, with the flush
+// that concludes them, the bytes that the device was given for each. What the loads and other turns
+// left to be written is flushed before.
+absl::Status MeasureSinglePuts(Contest& contest, Contestant& contestant, const Row& row,
                                const BlockDevice& block_device) {
   const Row* const bytes_row = contest.Chosen("durable-bytes");
   RETURN_IF_ERROR(contest.Ask(contestant, "take-durable-puts", {}).status());
   ASSIGN_OR_RETURN(const uint64_t before, block_device.BytesWritten());
   RETURN_IF_ERROR(contest.Do(contestant, "durable-put-1", contest.Chosen("durable-put-1"),
-                             contest.DurableStepOptions()));
+                             contest.OptionsOf(&row)));
   if (bytes_row == nullptr) return absl::OkStatus();
   RETURN_IF_ERROR(contest.Do(contestant, "flush"));
   contest.scratch().Flush();
@@ -93,8 +93,8 @@ absl::Status MeasureTurn(Contest& contest, Contestant& contestant, const Row& ro
                          const BlockDevice& block_device) {
   contest.scratch().Flush();  // so that no writeback of another's turn runs beside this one
   if (contestant.engine == &DeviceAsEngine()) return MeasureDevice(contest, contestant, row);
-  if (row.step == "durable-put-1") return MeasureSinglePuts(contest, contestant, block_device);
-  return contest.Do(contestant, row.step, &row, contest.DurableStepOptions());
+  if (row.step == "durable-put-1") return MeasureSinglePuts(contest, contestant, row, block_device);
+  return contest.Do(contestant, row.step, &row);
 }
 
 bool IsHeldAgainstDevice(const Row& row) {
@@ -133,7 +133,7 @@ absl::Status CountFlushesOf(Contest& contest, Contestant& contestant, const Row&
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const std::optional<double> commits,
-                   contest.Ask(contestant, row.step, contest.DurableStepOptions()));
+                   contest.Ask(contestant, row.step, contest.OptionsOf(&row)));
   const absl::StatusOr<uint64_t> flushes = (*tracer)->Finish();
   if (commits.has_value() && flushes.ok()) {
     contest.Record(contestant, row, static_cast<double>(*flushes) / *commits);

@@ -19,7 +19,7 @@ absl::Status RunRows(Contest& contest, Contestant& contestant, const Start& star
   RETURN_IF_ERROR(contest.StartWorker(contestant, start));
   RETURN_IF_ERROR(contest.Do(contestant, "open"));
   for (const Row* row : contest.RowsOf(Stage::kLargerThanMemory)) {
-    StepOptions options = contest.DefaultStepOptions();
+    StepOptions options = contest.OptionsOf(row);
     // One scan is long enough to need none.
     options.warmup_seconds =
         row->step == "scan-full" ? 0 : std::max(options.warmup_seconds, kLeastWarmupSeconds);

@@ -43,6 +43,7 @@ struct Row {
   Stage stage;
   std::string_view step;  // what the worker runs for it
 
+  bool writes() const { return stage == Stage::kWrites || stage == Stage::kDurable; }
   // About what survives loss of power or the death of the process. In all others sync is off.
   bool is_durable() const { return stage >= Stage::kDurable; }
 };

@@ -52,9 +52,9 @@ Results EmptyResults(const RunOptions& options) {
       {"value bytes", absl::StrCat(options.value_size_bytes)},
       {"repetitions", absl::StrCat(options.repetitions)},
       {"seconds a cell",
-       absl::StrCat(options.seconds, " after ", options.warmup_seconds, " of warm-up")},
+       absl::StrCat(options.seconds, " where it reads, ", options.write_seconds,
+                    " where it writes, after ", options.warmup_seconds, " of warm-up")},
       {"seed", absl::StrCat(options.seed)},
-      {"seconds a durable cell", absl::StrCat(options.durable_seconds)},
       {"sync", "off everywhere but in durable rows"},
   };
   OpenOptions open{.directory = "",

@@ -8,9 +8,9 @@ namespace espalier::bench {
 namespace {
 
 constexpr uint64_t kPutsPerTransaction = 100;
-// The engine takes a checkpoint when half of the log is used, and a put takes a few bytes more
-// there than its key and value.
-constexpr double kShareOfLog = 0.47;
+// The engine takes a checkpoint when two thirds of the log are used, and a put takes a few bytes
+// more there than its key and value.
+constexpr double kShareOfLog = 0.62;
 
 }  // namespace
 

@@ -341,18 +341,24 @@ absl::StatusOr<bool> File::PunchHole(uint64_t offset, uint64_t length) {
   return ErrnoStatus(errno, "punch hole in", path_);
 }
 
-absl::Status File::WriteBack(uint64_t offset, uint64_t length) {
+absl::Status File::StartWriteBack(uint64_t offset, uint64_t length) {
+  return SyncRange(offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
+absl::Status File::AwaitWriteBack(uint64_t offset, uint64_t length) {
+  return SyncRange(offset, length, SYNC_FILE_RANGE_WAIT_BEFORE);
+}
+
+absl::Status File::SyncRange(uint64_t offset, uint64_t length, unsigned flags) {
   const SystemCall call = {.kind = SystemCallKind::kWriteBack,
                            .path = path_,
                            .fd = fd_,
                            .offset = offset,
                            .length = length};
-  constexpr unsigned kAndWait =
-      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   if (Observed(call,
                [&] {
                  return sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(length),
-                                        kAndWait);
+                                        flags);
                }) == -1 &&
       errno != ENOSYS) {
     return ErrnoStatus(errno, "write back", path_);

@@ -97,9 +97,11 @@ class File {
   // nobody may store to the range meanwhile.
   absl::Status Allocate(uint64_t offset, uint64_t length);
 
-  // Writes the range's dirty pages to the device, without flushing them: what is left for a flush
-  // to do. Its errors are those of a flush (INV-9).
-  absl::Status WriteBack(uint64_t offset, uint64_t length);
+  // Begins to write the range's dirty pages to the device; the other returns when they are there.
+  // Not a flush: the device may lose them, and the file its knowledge of them. But less is left for
+  // a flush to do, and their errors are those of a flush (INV-9).
+  absl::Status StartWriteBack(uint64_t offset, uint64_t length);
+  absl::Status AwaitWriteBack(uint64_t offset, uint64_t length);
 
   // Gives the range's whole blocks back to the file system; it reads as zeros, the size stays.
   // False if the file system cannot.
@@ -133,6 +135,7 @@ class File {
   void CloseInForkChild();
 
  private:
+  absl::Status SyncRange(uint64_t offset, uint64_t length, unsigned flags);
   File(int fd, std::string path);
 
   // Learns identity_; kInvalidArgument unless this is a regular file.

@@ -232,14 +232,17 @@ TEST_F(FileTest, PunchHoleGivesBlocksBack) {
 TEST_F(FileTest, WriteBackReportsWhatAFlushWould) {
   ESPALIER_ASSERT_OK_AND_ASSIGN(File file, File::CreateExclusive(path_));
   EXPECT_THAT(file.WriteAt(0, Bytes(1 << 20, 1)), IsOk());
-  EXPECT_THAT(file.WriteBack(4096, 1 << 19), IsOk());
+  EXPECT_THAT(file.StartWriteBack(4096, 1 << 19), IsOk());
+  EXPECT_THAT(file.AwaitWriteBack(4096, 1 << 19), IsOk());
   {
     const FailingCalls calls(SystemCallKind::kWriteBack, EIO);
-    EXPECT_THAT(file.WriteBack(0, 4096), StatusIs(absl::StatusCode::kInternal));
+    EXPECT_THAT(file.StartWriteBack(0, 4096), StatusIs(absl::StatusCode::kInternal));
+    EXPECT_THAT(file.AwaitWriteBack(0, 4096), StatusIs(absl::StatusCode::kInternal));
   }
   // Where the kernel has no such call, the flush does all.
   const FailingCalls calls(SystemCallKind::kWriteBack, ENOSYS);
-  EXPECT_THAT(file.WriteBack(0, 4096), IsOk());
+  EXPECT_THAT(file.StartWriteBack(0, 4096), IsOk());
+  EXPECT_THAT(file.AwaitWriteBack(0, 4096), IsOk());
 }
 
 TEST_F(FileTest, IdentityIsThatOfTheFileNotOfItsName) {

@@ -93,7 +93,7 @@ void PageAllocator::MarkReachable(uint64_t first, uint64_t count, bool reachable
 }
 
 uint64_t PageAllocator::GrowthStep(uint64_t needed) const {
-  constexpr uint64_t kMaxStepBytes = uint64_t{64} << 20;
+  constexpr uint64_t kMaxStepBytes = uint64_t{32} << 20;
   const uint64_t proportional = page_count_ / 8 + 1;
   return std::max(needed, std::min(proportional, kMaxStepBytes / page_bytes_));
 }

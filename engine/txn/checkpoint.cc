@@ -26,7 +26,7 @@ constexpr uint64_t kLargeHoleBytes = uint64_t{1} << 20;
 constexpr uint64_t kSmallHoleBytes = uint64_t{64} << 10;
 constexpr size_t kMaxSmallHoles = 8192;
 
-// What is written back at once.
+// What is written back at once; two steps are under way.
 constexpr uint64_t kStepBytes = uint64_t{2} << 20;
 // Where one page of so many is about to be written back, the others are mapped again for less.
 constexpr uint64_t kPagesPerDensePage = 16;
@@ -75,10 +75,11 @@ absl::Status Engine::Checkpoint() {
   if (options_.read_only) {
     return absl::FailedPreconditionError(absl::StrCat(path(), ": opened for reading only"));
   }
-  ESPALIER_RETURN_IF_ERROR(CheckpointOnce(Closing::kNo));
+  // Until the next one, about as many pages will be written anew.
+  ESPALIER_ASSIGN_OR_RETURN(const uint64_t written, CheckpointOnce(Closing::kNo));
   gate_.Enter();
   absl::Cleanup leave = [this] { gate_.Leave(); };
-  return GiveSpaceBack(GiveBack::kLarge);
+  return GiveSpaceBack(GiveBack::kLarge, /*kept_pages=*/written);
 }
 
 void Engine::CheckpointInBackground() {
@@ -94,15 +95,17 @@ void Engine::CheckpointInBackground() {
   checkpoint_ended_.NotifyAll();
 }
 
-absl::Status Engine::CheckpointOnce(Closing closing) {
+absl::StatusOr<uint64_t> Engine::CheckpointOnce(Closing closing) {
   ClaimWithGate();
   absl::Cleanup release = [this] { ReleaseClaim(); };
   absl::Cleanup leave = [this] { gate_.Leave(); };
   const absl::StatusOr<std::optional<FrozenVersion>> frozen = Freeze(closing);
   std::move(leave).Invoke();
-  if (!frozen.ok() || !frozen->has_value()) return frozen.status();
+  ESPALIER_RETURN_IF_ERROR(frozen.status());
+  if (!frozen->has_value()) return 0;
   std::move(release).Cancel();
-  return Finish(**frozen);
+  ESPALIER_RETURN_IF_ERROR(Finish(**frozen));
+  return (*frozen)->unflushed.nodes.size();
 }
 
 // Nothing if there is nothing new to make durable.
@@ -195,11 +198,11 @@ absl::Status Engine::SyncMapping(os::Mapping& mapping, uint64_t offset, uint64_t
   return FlushAlone([&] { return mapping.Sync(offset, length); });
 }
 
-uint64_t Engine::FrozenVersion::NodesIn(uint64_t first, uint64_t count) const {
+std::span<const PageNumber> Engine::FrozenVersion::NodesIn(const PageRun& pages) const {
   const std::vector<PageNumber>& nodes = unflushed.nodes;
-  const auto begin = std::lower_bound(nodes.begin(), nodes.end(), PageNumber(first));
-  const auto end = std::lower_bound(begin, nodes.end(), PageNumber(first + count));
-  return static_cast<uint64_t>(end - begin);
+  const auto begin = std::lower_bound(nodes.begin(), nodes.end(), PageNumber(pages.first));
+  const auto end = std::lower_bound(begin, nodes.end(), PageNumber(pages.first + pages.count));
+  return {begin, end};
 }
 
 absl::Status Engine::Finish(const FrozenVersion& frozen) {
@@ -225,14 +228,10 @@ absl::Status Engine::Finish(const FrozenVersion& frozen) {
 
 absl::Status Engine::WriteFrozen(const FrozenVersion& frozen) {
   page::PageSource& source = *frozen.source;
-  for (const PageNumber number : frozen.unflushed.nodes) {
-    if (IsMutant(Mutant::kSkipSealing)) break;
-    page::SealPage(source.write_page(number), page_bytes(), number);
-  }
   if (IsMutant(Mutant::kSlotBeforeData)) {
     ESPALIER_RETURN_IF_ERROR(WriteSlot(frozen.slot, source));
   }
-  // Pages that a fault replaced by zeros were sealed with them: the flush reports the fault.
+  ESPALIER_RETURN_IF_ERROR(WriteData(frozen));
   if (!IsMutant(Mutant::kSkipDataFlush)) ESPALIER_RETURN_IF_ERROR(FlushData(frozen));
   if (frozen.log != nullptr && !IsMutant(Mutant::kSlotBeforeLog)) {
     ESPALIER_RETURN_IF_ERROR(FlushMark(frozen));
@@ -252,24 +251,48 @@ absl::Status Engine::FlushMark(const FrozenVersion& frozen) {
 }
 
 // What is written meanwhile, for the next version, lies elsewhere for the most part and is left
-// alone. In steps: a commit that waits for the device waits for one of them and not for all.
-absl::Status Engine::FlushData(const FrozenVersion& frozen) {
-  os::Mapping& mapping = frozen.source->mapping();
+// alone. In steps: a commit that waits for the device waits for two of them and not for all, and
+// the device has one while the next one gets its checksums.
+absl::Status Engine::WriteData(const FrozenVersion& frozen) {
+  const uint64_t step_pages = kStepBytes >> page_shift_;
+  std::optional<PageRun> before;
   for (const PageRun& stretch : frozen.unflushed.stretches) {
-    const uint64_t end = (stretch.first + stretch.count) << page_shift_;
-    for (uint64_t begin = stretch.first << page_shift_; begin < end; begin += kStepBytes) {
-      const uint64_t length = std::min(kStepBytes, end - begin);
-      if (frozen.NodesIn(begin >> page_shift_, length >> page_shift_) >=
-          (length >> page_shift_) / kPagesPerDensePage) {
-        mapping.DropTranslations(begin, length);
+    const uint64_t end = stretch.first + stretch.count;
+    for (uint64_t first = stretch.first; first < end; first += step_pages) {
+      const PageRun step{first, std::min(step_pages, end - first)};
+      ESPALIER_RETURN_IF_ERROR(StartWriting(frozen, step));
+      if (before.has_value()) {
+        ESPALIER_RETURN_IF_ERROR(FlushAlone([&] {
+          return file_.AwaitWriteBack(before->first << page_shift_, before->count << page_shift_);
+        }));
       }
-      ESPALIER_RETURN_IF_ERROR(FlushAlone([&] { return file_.WriteBack(begin, length); }));
+      before = step;
       if (frozen.log != nullptr) frozen.log->AwaitFlush();
     }
   }
+  return absl::OkStatus();
+}
+
+// Pages that a fault replaced by zeros get the checksum of those: the flush reports the fault.
+absl::Status Engine::StartWriting(const FrozenVersion& frozen, const PageRun& step) {
+  page::PageSource& source = *frozen.source;
+  const std::span<const PageNumber> nodes = frozen.NodesIn(step);
+  for (const PageNumber number : nodes) {
+    if (IsMutant(Mutant::kSkipSealing)) break;
+    page::SealPage(source.write_page(number), page_bytes(), number);
+  }
+  const uint64_t offset = step.first << page_shift_;
+  const uint64_t length = step.count << page_shift_;
+  if (nodes.size() >= step.count / kPagesPerDensePage) {
+    source.mapping().DropTranslations(offset, length);
+  }
+  return FlushAlone([&] { return file_.StartWriteBack(offset, length); });
+}
+
+absl::Status Engine::FlushData(const FrozenVersion& frozen) {
   for (const PageRun& stretch : frozen.unflushed.stretches) {
-    ESPALIER_RETURN_IF_ERROR(
-        SyncMapping(mapping, stretch.first << page_shift_, stretch.count << page_shift_));
+    ESPALIER_RETURN_IF_ERROR(SyncMapping(frozen.source->mapping(), stretch.first << page_shift_,
+                                         stretch.count << page_shift_));
   }
   return absl::OkStatus();
 }
@@ -369,37 +392,44 @@ void Engine::RemoveLog() {
 
 // What the file system refuses stays for the next time. Nothing goes once a flush has failed: the
 // slot that it was for may be on the disk, and what that refers to must stay.
-absl::Status Engine::GiveSpaceBack(GiveBack what) {
+absl::Status Engine::GiveSpaceBack(GiveBack what, uint64_t kept_pages) {
   ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   ReclaimPages();
-  const uint64_t pages = allocator_->page_count();
   const uint64_t needed = allocator_->PagesWithoutFreeTail();
   // A file that goes on growing would only grow again what a checkpoint takes away.
-  const uint64_t kept = what == GiveBack::kAll ? 0 : std::max<uint64_t>(needed / 16, 64);
-  if (pages > needed + kept) {
-    const uint64_t target = needed + kept;
-    if (file_.Truncate(target << page_shift_).ok()) {
-      allocator_->TailWasReleased(target);
-      file_pages_.store(target);
-    }
+  const uint64_t tail =
+      what == GiveBack::kAll ? 0 : std::max<uint64_t>({needed / 16, 64, kept_pages});
+  if (allocator_->page_count() > needed + tail &&
+      file_.Truncate((needed + tail) << page_shift_).ok()) {
+    allocator_->TailWasReleased(needed + tail);
+    file_pages_.store(needed + tail);
   }
+  PunchHoles(what, kept_pages);
+  return absl::OkStatus();
+}
+
+// Those at the front stay.
+void Engine::PunchHoles(GiveBack what, uint64_t kept_pages) {
   const uint64_t hole_bytes = what == GiveBack::kAll ? kSmallHoleBytes : kLargeHoleBytes;
-  std::vector<PageRun> runs =
-      allocator_->FindFreeRuns(std::max<uint64_t>(hole_bytes >> page_shift_, 1));
+  const uint64_t hole_pages = std::max<uint64_t>(hole_bytes >> page_shift_, 1);
+  std::vector<PageRun> runs = allocator_->FindFreeRuns(hole_pages);
   if (what == GiveBack::kAll && runs.size() > kMaxSmallHoles) {
     const auto end = runs.begin() + kMaxSmallHoles;
     std::nth_element(runs.begin(), end, runs.end(),
                      [](const auto& left, const auto& right) { return left.count > right.count; });
     runs.erase(end, runs.end());
   }
-  for (const PageRun& run : runs) {
+  for (PageRun run : runs) {
+    const uint64_t kept = std::min(kept_pages, run.count);
+    kept_pages -= kept;
+    run = {run.first + kept, run.count - kept};
+    if (run.count < hole_pages) continue;
     const absl::StatusOr<bool> punched =
         file_.PunchHole(run.first << page_shift_, run.count << page_shift_);
     if (!punched.ok() || !*punched) break;
     if (IsMutant(Mutant::kForgetHoles)) continue;
     allocator_->BlocksWereReleased(run);
   }
-  return absl::OkStatus();
 }
 
 absl::Status Engine::Close() {
@@ -411,10 +441,10 @@ absl::Status Engine::Close() {
   absl::Status status = PoisonStatus();
   if (status.ok() && prepared_for_writing_) {
     if (IsMutant(Mutant::kRemoveLogEarly)) RemoveLog();
-    status = CheckpointOnce(Closing::kYes);
+    status = CheckpointOnce(Closing::kYes).status();
     // A full disk, for one: nothing was lost yet.
     if (!status.ok() && PoisonStatus().ok()) return status;
-    if (status.ok()) status = GiveSpaceBack(GiveBack::kAll);
+    if (status.ok()) status = GiveSpaceBack(GiveBack::kAll, /*kept_pages=*/0);
     // The older slot as well, so that either of them alone opens the database.
     if (status.ok()) {
       page::CheckpointSlot twin = DurableSlot();

@@ -70,7 +70,7 @@ class Compactor {
     ESPALIER_RETURN_IF_ERROR(engine_.Checkpoint());
     engine_.gate_.Enter();
     absl::Cleanup leave = [this] { engine_.gate_.Leave(); };
-    return engine_.GiveSpaceBack(Engine::GiveBack::kAll);
+    return engine_.GiveSpaceBack(Engine::GiveBack::kAll, /*kept_pages=*/0);
   }
 
   // One past the last page of a file without holes.

@@ -267,7 +267,7 @@ void Engine::RequestCheckpointIfDue(const log::LogWriter::Appended& appended) {
   const LogPosition newest = appended.newest_checkpoint;
   const uint64_t bytes = appended.end.value - newest.value +
                          (referred_bytes_.load() - referred_bytes_at_mark_) / kLeafBytesPerLogByte;
-  if (bytes < log_->ring_bytes() / 2) return;
+  if (bytes < log_->ring_bytes() / 3 * 2) return;
   if (std::exchange(checkpoint_requested_after_, newest) == newest) return;
   // Whoever waits for room does without.
   static_cast<void>(background_.Request());

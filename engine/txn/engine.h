@@ -61,7 +61,7 @@ struct EngineOptions {
   bool separate_read_view = false;
   size_t address_space_bytes = 0;
   Durability durability = Durability::kSync;
-  uint64_t log_bytes = uint64_t{256} << 20;
+  uint64_t log_bytes = uint64_t{192} << 20;
   ProgressFunction recovery_progress;
 };
 
@@ -192,7 +192,7 @@ class Engine final : private space::BackingFile {
     LogPosition log_end{0};               // behind it
     uint64_t referred_bytes = 0;
 
-    uint64_t NodesIn(uint64_t first, uint64_t count) const;  // of unflushed.nodes
+    std::span<const PageNumber> NodesIn(const PageRun& pages) const;  // of unflushed.nodes
   };
 
   Engine(os::File file, const EngineOptions& options);
@@ -280,7 +280,8 @@ class Engine final : private space::BackingFile {
   void ClaimCheckpoint();
   void ClaimWithGate();
   void ReleaseClaim();
-  absl::Status CheckpointOnce(Closing closing);
+  // Returns the number of nodes that it made durable.
+  absl::StatusOr<uint64_t> CheckpointOnce(Closing closing);
   void CheckpointInBackground();
   // Both with the gate and the claim.
   absl::StatusOr<std::optional<FrozenVersion>> Freeze(Closing closing);
@@ -292,6 +293,8 @@ class Engine final : private space::BackingFile {
   absl::Status WriteFrozen(const FrozenVersion& frozen);
   absl::Status FlushAlone(absl::FunctionRef<absl::Status()> flush);
   absl::Status SyncMapping(os::Mapping& mapping, uint64_t offset, uint64_t length);
+  absl::Status WriteData(const FrozenVersion& frozen);
+  absl::Status StartWriting(const FrozenVersion& frozen, const PageRun& step);
   absl::Status FlushData(const FrozenVersion& frozen);
   absl::Status FlushMark(const FrozenVersion& frozen);
   absl::Status WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source);
@@ -307,7 +310,9 @@ class Engine final : private space::BackingFile {
   std::shared_ptr<log::LogWriter> SharedLog() const;  // without the gate
   void RemoveLog();
   enum class GiveBack { kLarge, kAll };
-  absl::Status GiveSpaceBack(GiveBack what);
+  // About `kept_pages` free pages stay with the file.
+  absl::Status GiveSpaceBack(GiveBack what, uint64_t kept_pages);
+  void PunchHoles(GiveBack what, uint64_t kept_pages);
 
   const uint64_t instance_;
   const EngineOptions options_;

@@ -373,14 +373,14 @@ TEST_F(CommitTest, OneFlushOfAFileAtATime) {
 }
 
 // And no more than that, though commits come while a checkpoint runs.
-TEST_F(CommitTest, OneCheckpointForHalfOfTheLog) {
+TEST_F(CommitTest, OneCheckpointForTwoThirdsOfTheLog) {
   constexpr uint64_t kLogBytes = uint64_t{16} << 20;
   constexpr uint64_t kCheckpoints = 8;
   Database db = Open(Durability::kAsync);
   FlushCounter counter;
   counter.delay_ = std::chrono::milliseconds(3);
   constexpr uint64_t kRecordBytes = 152;  // a header of 40, an operation of 5, key and value
-  for (uint64_t i = 0; i * kRecordBytes < kCheckpoints * kLogBytes / 2; ++i) {
+  for (uint64_t i = 0; i * kRecordBytes < kCheckpoints * kLogBytes / 3 * 2; ++i) {
     const std::string key = absl::StrCat("key", 1000 + i % 1000);
     ASSERT_THAT(db.Put(db.default_keyspace(), key, std::string(100, 'v')), IsOk());
   }
