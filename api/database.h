@@ -122,7 +122,7 @@ class ESPALIER_EXPORT Database {
 
   // Makes everything committed so far durable: one msync for the data, then the checkpoint slot.
   // Readers and writers go on meanwhile. Also gives free space back to the file system,
-  // but for as much as this checkpoint wrote: the next one will need about that. The first flush
+  // but for about as much as this checkpoint wrote: the next one will need that. The first flush
   // that fails poisons the handle: later writes return its error, reads go on.
   absl::Status Checkpoint();
 

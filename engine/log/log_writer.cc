@@ -222,6 +222,18 @@ absl::Status LogWriter::SyncMapped(uint64_t begin, uint64_t end) {
   });
 }
 
+uint64_t LogWriter::KeptFor(RecordKind kind) const {
+  switch (kind) {
+    case RecordKind::kTransaction:
+      return reserved_bytes();
+    case RecordKind::kGeneration:
+      return kBlockBytes;
+    case RecordKind::kCheckpoint:
+      break;
+  }
+  return 0;
+}
+
 absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Version version,
                                                             std::span<uint8_t> record,
                                                             bool flush_follows, bool at_block) {
@@ -245,8 +257,7 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   place.position = LogPosition(RoundUp(place.position.value, alignment));
   const uint64_t begin = place.position.value;
   const uint64_t end = begin + RoundUp(record.size(), kRecordAlignment);
-  const uint64_t limit = needed_from_ / kBlockBytes * kBlockBytes + ring_bytes_ -
-                         (kind == RecordKind::kTransaction ? reserved_bytes() : 0);
+  const uint64_t limit = needed_from_ / kBlockBytes * kBlockBytes + ring_bytes_ - KeptFor(kind);
   if (RoundUp(end, kBlockBytes) > limit) {
     return absl::ResourceExhaustedError(absl::StrCat(path(), ": the log is full"));
   }

@@ -76,7 +76,7 @@ class LogWriter {
   // Appends a record. `record` is room for the header and then the payload. `flush_follows`: the
   // caller is going to call Flush(). kResourceExhausted, with nothing changed, if the ring or the
   // disk has no room; the error of a flush that failed before. The last 64th of the ring is kept
-  // for the other two kinds, which are what makes room.
+  // for the other two kinds, and the last block for checkpoints, which are what makes room.
   absl::StatusOr<Appended> Append(RecordKind kind, Version version, std::span<uint8_t> record,
                                   bool flush_follows);
   // Likewise a record without a payload that begins a block, so that a reader finds it who knows
@@ -104,6 +104,7 @@ class LogWriter {
   uint64_t max_payload_bytes() const { return std::min(ring_bytes_ / 8, kMaxPayloadBytes); }
   // Whether a record of that size fits, and so many bytes besides.
   bool HasRoom(uint64_t besides) const;
+  // What transactions leave free.
   uint64_t reserved_bytes() const { return RoundUp(ring_bytes_ / 64, kBlockBytes); }
   // Bytes from the place that recovery would begin at to the end.
   uint64_t used_bytes() const;
@@ -130,6 +131,8 @@ class LogWriter {
   LogWriter(os::File file, uint64_t ring_bytes, const LogPlace& place, LogPosition needed_from,
             Callbacks callbacks);
   absl::Status Map();
+  // What a record of that kind leaves free.
+  uint64_t KeptFor(RecordKind kind) const;
 
   absl::StatusOr<Appended> AppendLocked(RecordKind kind, Version version, std::span<uint8_t> record,
                                         bool flush_follows, bool at_block)

@@ -360,7 +360,7 @@ absl::Status File::SyncRange(uint64_t offset, uint64_t length, unsigned flags) {
                  return sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(length),
                                         flags);
                }) == -1 &&
-      errno != ENOSYS) {
+      errno != ENOSYS && errno != ENOMEM) {
     return ErrnoStatus(errno, "write back", path_);
   }
   return absl::OkStatus();

@@ -97,9 +97,10 @@ class File {
   // nobody may store to the range meanwhile.
   absl::Status Allocate(uint64_t offset, uint64_t length);
 
-  // Begins to write the range's dirty pages to the device; the other returns when they are there.
-  // Not a flush: the device may lose them, and the file its knowledge of them. But less is left for
-  // a flush to do, and their errors are those of a flush (INV-9).
+  // Begins to write the range's dirty pages to the device; the other waits for what is on its way.
+  // Not a flush: the device may lose them, the file its knowledge of them, and where memory is
+  // short nothing is done. But less is left for a flush to do. Their errors are those of a flush
+  // (INV-9).
   absl::Status StartWriteBack(uint64_t offset, uint64_t length);
   absl::Status AwaitWriteBack(uint64_t offset, uint64_t length);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cerrno>
 #include <limits>
@@ -180,6 +181,28 @@ void Mapping::DropTranslations(size_t offset, size_t length) {
 
 void Mapping::Prefetch(size_t offset, size_t length) const {
   Advise(read_base_, offset, length, MADV_WILLNEED);
+}
+
+Mapping::Cached Mapping::CachedFrom(size_t offset, size_t length) const {
+  constexpr size_t kPagesPerCall = 1024;
+  const size_t page = HostPageBytes();
+  const HostPages pages = PagesCovering(offset, length);
+  const size_t count = pages.length / page;
+  std::array<unsigned char, kPagesPerCall> in_cache;
+  bool first = true;
+  for (size_t begin = 0; begin < count; begin += kPagesPerCall) {
+    const size_t now = std::min(count - begin, kPagesPerCall);
+    if (mincore(const_cast<uint8_t*>(read_base_) + pages.begin + begin * page, now * page,
+                in_cache.data()) != 0) {
+      return {true, length};
+    }
+    if (begin == 0) first = (in_cache[0] & 1) != 0;
+    for (size_t i = 0; i < now; ++i) {
+      if (((in_cache[i] & 1) != 0) == first) continue;
+      return {first, std::min(length, pages.begin + (begin + i) * page - offset)};
+    }
+  }
+  return {first, length};
 }
 
 void Mapping::Separate(size_t offset, size_t length) const {

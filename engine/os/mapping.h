@@ -99,6 +99,14 @@ class Mapping {
   absl::Status PopulateRead(size_t offset, size_t length) const;
   absl::Status PopulateWrite(size_t offset, size_t length);
 
+  // Whether the page cache has the range's pages: for as many bytes from its start as are alike.
+  // Advice, too: where the kernel does not tell, it has all of them.
+  struct Cached {
+    bool cached;
+    size_t length;
+  };
+  Cached CachedFrom(size_t offset, size_t length) const;
+
   // Sees to it that a store to the range does not make the kernel write what lies around it: a page
   // cache folio that the range shares with other clean pages is split. What cannot be split (it is
   // being written, or other processes have it mapped) stays. Reads the first and the last page.

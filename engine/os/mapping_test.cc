@@ -175,6 +175,25 @@ TEST_F(MappingTest, PopulateReportsWhatWouldBeASignal) {
   EXPECT_THAT(mapping->PopulateRead(0, kPage), StatusIs(absl::StatusCode::kUnimplemented));
 }
 
+TEST_F(MappingTest, TellsWhatThePageCacheHas) {
+  constexpr size_t kPages = 3000;  // more than one question's worth
+  File file = File::CreateExclusive(dir_.File("holes")).value();
+  ASSERT_THAT(file.Truncate(kPages * kPage), IsOk());
+  const std::unique_ptr<Mapping> mapping = MapOrDie(file);
+  const auto expect = [&](size_t first, size_t count, bool cached, size_t alike) {
+    const Mapping::Cached found = mapping->CachedFrom(first * kPage, count * kPage);
+    EXPECT_EQ(found.cached, cached) << first;
+    EXPECT_EQ(found.length, alike * kPage) << first;
+  };
+  expect(0, kPages, false, kPages);
+  ASSERT_THAT(file.WriteZeros(2000 * kPage, 500 * kPage), IsOk());
+  expect(0, kPages, false, 2000);
+  expect(2000, 1000, true, 500);
+  expect(2100, 400, true, 400);
+  expect(2499, 2, true, 1);
+  expect(2500, 1, false, 1);
+}
+
 TEST_F(MappingTest, AFailedFlushIsReportedOnce) {
   const File file = MakeFile(1);
   const std::unique_ptr<Mapping> mapping = MapOrDie(file);

@@ -19,10 +19,18 @@ class BackingFile {
   virtual const page::PageSource& source() const = 0;
   // Gives pages inside of the file disk blocks, where they were punched.
   virtual absl::Status AllocateBlocks(uint64_t first_page, uint64_t count) = 0;
-  // Pages are about to be written, for the first time since they came with Grow(), or again: lets
-  // the kernel prepare for all of them at once. Only what lies in these pages may be lost by it.
+  // Pages are about to be written, for the first time since they came with Grow() or were in
+  // memory, or again: lets the kernel prepare for all of them at once. Only what lies in these
+  // pages may be lost by it.
   virtual void PrepareNew(uint64_t first_page, uint64_t count) = 0;
   virtual void PrepareAgain(uint64_t first_page, uint64_t count) = 0;
+  // Whether these pages are in memory: for as many from the first one on as are alike. Where they
+  // are not, storing to one reads it before.
+  struct Cached {
+    bool cached;
+    uint64_t count;
+  };
+  virtual Cached CachedFrom(uint64_t first_page, uint64_t count) const = 0;
   // From now on, only these pages themselves are written to the device because of what is stored
   // to them, and not what lies around them.
   virtual void Separate(uint64_t first_page, uint64_t count) = 0;

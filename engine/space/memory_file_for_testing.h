@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -50,14 +51,27 @@ class MemoryFile final : public BackingFile {
   void PrepareNew(uint64_t first_page, uint64_t count) override {
     EXPECT_EQ(blocks_.CountRange(first_page, count), count);
     prepared_new_.push_back({first_page, count});
+    for (uint64_t page = first_page; page < first_page + count; ++page) uncached_.erase(page);
     // It may overwrite them.
     std::memset(source_->write_page(PageNumber(first_page)), 0xee, count * kPageBytes);
   }
   void PrepareAgain(uint64_t first_page, uint64_t count) override {
+    for (uint64_t page = first_page; page < first_page + count; ++page) {
+      EXPECT_FALSE(uncached_.contains(page)) << "read for nothing";
+    }
     EXPECT_EQ(blocks_.CountRange(first_page, count), count);
     prepared_again_.push_back({first_page, count});
   }
+  Cached CachedFrom(uint64_t first_page, uint64_t count) const override {
+    const bool cached = !uncached_.contains(first_page);
+    uint64_t alike = 1;
+    while (alike < count && uncached_.contains(first_page + alike) != cached) ++alike;
+    return {cached, alike};
+  }
   void Separate(uint64_t first_page, uint64_t count) override {
+    for (uint64_t page = first_page; page < first_page + count; ++page) {
+      EXPECT_FALSE(uncached_.contains(page)) << "read for nothing";
+    }
     separated_.push_back({first_page, count});
   }
   // Happens as late as can be: whatever was stored there before is lost.
@@ -73,6 +87,8 @@ class MemoryFile final : public BackingFile {
     if (!busy_) ++finished_ahead_;
     return !busy_;
   }
+  // Memory loses a page.
+  void Evict(uint64_t page) { uncached_.insert(page); }
   // What is prepared ahead comes to nothing, though perhaps not without a trace.
   void set_busy(bool busy) { busy_ = busy; }
   uint64_t finished_ahead() const { return finished_ahead_; }
@@ -120,6 +136,7 @@ class MemoryFile final : public BackingFile {
   uint64_t limit_pages_ = UINT64_MAX;
   bool blocks_full_ = false;
   std::optional<PageRun> ahead_;
+  std::set<uint64_t> uncached_;
   bool busy_ = false;
   uint64_t finished_ahead_ = 0;
 };

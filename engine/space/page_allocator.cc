@@ -391,12 +391,13 @@ void PageAllocator::TailWasReleased(uint64_t page_count) {
   next_run_ = std::min(next_run_, page_count_);
 }
 
-std::vector<PageRun> PageAllocator::FindFreeRuns(uint64_t minimum_pages) {
+std::vector<PageRun> PageAllocator::FindFreeRuns(uint64_t minimum_pages, Holes holes) {
   FlushRecent();
   std::vector<PageRun> runs;
   for (uint64_t page = free_.FindFirstSet(0); page < page_count_;) {
     const uint64_t end = free_.FindFirstClear(page);
-    if (end - page >= minimum_pages && without_blocks_.CountRange(page, end - page) < end - page) {
+    if (end - page >= minimum_pages &&
+        (holes == Holes::kInclude || without_blocks_.CountRange(page, end - page) < end - page)) {
       runs.push_back({page, end - page});
     }
     page = free_.FindFirstSet(end);

@@ -97,8 +97,10 @@ class PageAllocator {
   uint64_t PagesWithoutFreeTail();
   // The file was cut to `page_count` pages, all of them behind it free.
   void TailWasReleased(uint64_t page_count);
-  // Free runs of at least `minimum_pages` pages that have disk blocks.
-  std::vector<PageRun> FindFreeRuns(uint64_t minimum_pages);
+  // Free runs of at least `minimum_pages` pages that have disk blocks; or all, since after an
+  // unclean end those that were free at opening may have some.
+  enum class Holes { kSkip, kInclude };
+  std::vector<PageRun> FindFreeRuns(uint64_t minimum_pages, Holes holes = Holes::kSkip);
   void BlocksWereReleased(const PageRun& run);
   // Whatever the running transaction allocates from now on comes from as near to the front of the
   // file as can be.

@@ -97,6 +97,9 @@ class Model {
 
   void RunTransaction() {
     file_.set_busy(Below(4) == 0);
+    if (Below(4) == 0) {
+      for (int i = 0; i < 20; ++i) file_.Evict(Below(allocator_.page_count()));
+    }
     const uint64_t version = newest_ + 1 + Below(2);
     const std::map<uint64_t, uint64_t> live_before = live_;
     const std::map<uint64_t, Life> dead_before = dead_;

@@ -224,6 +224,32 @@ TEST_F(PageAllocatorTest, RunsArePrepared) {
   allocator_.Commit();
 }
 
+// They would be read only to be overwritten.
+TEST_F(PageAllocatorTest, PagesThatMemoryHasLostAreAsIfNew) {
+  allocator_.Begin(Version(2));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const PageNumber run, allocator_.AllocateRun(100, Reserve::kKeep));
+  allocator_.Commit();
+  allocator_.TakeUnflushed();
+  allocator_.Begin(Version(3));
+  allocator_.FreeRun(run, 100, Version(2));
+  allocator_.Commit();
+  allocator_.Reclaim({}, Version(3));
+  file_.TakePreparedNew();
+  for (uint64_t i = 30; i < 60; ++i) file_.Evict(run.value + i);
+  allocator_.Begin(Version(4));
+  ASSERT_THAT(allocator_.AllocateRun(100, Reserve::kKeep), IsOkAndHolds(run));
+  allocator_.Commit();
+  const std::vector<PageRun> again = file_.TakePreparedAgain();
+  ASSERT_EQ(again.size(), 2u);
+  EXPECT_EQ(again[0].count, 30u);
+  EXPECT_EQ(again[1].first, run.value + 60);
+  EXPECT_EQ(again[1].count, 40u);
+  const std::vector<PageRun> made = file_.TakePreparedNew();
+  ASSERT_EQ(made.size(), 1u);
+  EXPECT_EQ(made[0].first, run.value + 30);
+  EXPECT_EQ(made[0].count, 30u);
+}
+
 // What a checkpoint is to write lies together, though pages become free all over the file.
 TEST_F(PageAllocatorTest, SinglePagesComeFromFreeWindows) {
   constexpr uint64_t kPages = 60'000;

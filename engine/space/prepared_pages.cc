@@ -45,7 +45,7 @@ void PreparedPages::TakePage(uint64_t page) {
     const uint64_t pages =
         stretch < kMinStretchPages ? 1 : std::min(stretch, kMaxAgainStretchPages);
     last_ = FreeStretch(page, std::min(page + pages, untouched_from_));
-    PrepareAgain(last_.first, last_.count);
+    last_.count = PrepareAgain(last_.first, last_.count);
     return;
   }
   DropAhead();
@@ -85,21 +85,32 @@ void PreparedPages::DropAhead() {
 void PreparedPages::TakeRun(uint64_t first, uint64_t count) {
   DropAhead();
   const uint64_t end = first + count;
-  if (first < untouched_from_) PrepareAgain(first, std::min(end, untouched_from_) - first);
+  while (first < std::min(end, untouched_from_)) {
+    first += PrepareAgain(first, std::min(end, untouched_from_) - first);
+  }
   if (end <= untouched_from_) return;
-  const uint64_t first_new = std::max(first, untouched_from_);
+  const uint64_t first_new = first;
   untouched_from_ = end;
   if ((end - first_new) * page_bytes_ <= kMaxNewRunBytes) {
     file_->PrepareNew(first_new, end - first_new);
   }
 }
 
-void PreparedPages::PrepareAgain(uint64_t first, uint64_t count) {
+// What memory does not hold any more is as if it were new: it would be read for nothing.
+uint64_t PreparedPages::PrepareAgain(uint64_t first, uint64_t count) {
+  const BackingFile::Cached pages = file_->CachedFrom(first, count);
+  count = pages.count;
+  if (!pages.cached) {
+    separate_.ClearRange(first, count);
+    file_->PrepareNew(first, count);
+    return count;
+  }
   if (separate_.CountRange(first, count) < count) {
     file_->Separate(first, count);
     separate_.SetRange(first, count);
   }
   if (count > 1) file_->PrepareAgain(first, count);
+  return count;
 }
 
 }  // namespace espalier::space

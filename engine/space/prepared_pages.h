@@ -34,7 +34,8 @@ class PreparedPages {
   void WasCut();
 
  private:
-  void PrepareAgain(uint64_t first, uint64_t count);
+  // Returns how many of the run it prepared.
+  uint64_t PrepareAgain(uint64_t first, uint64_t count);
   void PrepareAhead();
   bool TakePreparedAhead(uint64_t page);
   PageRun FreeStretch(uint64_t first, uint64_t end) const;

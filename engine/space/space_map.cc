@@ -159,7 +159,7 @@ absl::Status SpaceMap::LoadNode(const page::PageReader& reader, ChildRef ref, ui
 }
 
 absl::Status SpaceMap::Rewrite(PageAllocator& allocator, Version version,
-                               const std::function<void()>& finish) {
+                               absl::FunctionRef<absl::Status()> finish) {
   std::vector<std::vector<Node>> before = levels_;
   std::vector<Node> before_past_the_end = past_the_end_;
   // Also if memory runs out. What changed is forgotten, so everything counts as changed.
@@ -169,7 +169,7 @@ absl::Status SpaceMap::Rewrite(PageAllocator& allocator, Version version,
     MarkAllChanged();
   };
   ESPALIER_RETURN_IF_ERROR(RewriteChanged(allocator, version));
-  finish();
+  ESPALIER_RETURN_IF_ERROR(finish());
   std::move(restore).Cancel();
   return absl::OkStatus();
 }

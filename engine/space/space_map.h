@@ -12,9 +12,9 @@
 #define ESPALIER_ENGINE_SPACE_SPACE_MAP_H_
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/base/bitmap.h"
@@ -40,7 +40,8 @@ class SpaceMap {
   // allocator.reachable(). `finish` is called when all is written, and may throw for want of
   // memory. After that, or an error, the map is as before; the caller rolls the allocator back.
   absl::Status Rewrite(
-      PageAllocator& allocator, Version version, const std::function<void()>& finish = [] {});
+      PageAllocator& allocator, Version version,
+      absl::FunctionRef<absl::Status()> finish = [] { return absl::OkStatus(); });
 
   // Lets the next Rewrite() write all of the map, to wherever the allocator puts it.
   void MarkAllChanged();

@@ -12,6 +12,7 @@
 #include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/log/redo.h"
+#include "engine/txn/replay_batch.h"
 #include "engine/txn/write_state.h"
 
 namespace espalier::txn {
@@ -100,13 +101,13 @@ absl::Status BatchQueue::Apply(WriteState& transaction, std::span<const uint8_t>
   absl::InlinedVector<log::RedoReader::Operation, 1> operations;
   do {
     operations.clear();
-    while (operations.size() < WriteState::kReplayedTogether) {
+    while (operations.size() < ReplayBatch::kTogether) {
       const std::optional<log::RedoReader::Operation> operation = redo.Next();
       if (!operation.has_value()) break;
       operations.push_back(*operation);
     }
     ESPALIER_RETURN_IF_ERROR(transaction.Replay(absl::MakeConstSpan(operations)));
-  } while (operations.size() == WriteState::kReplayedTogether);
+  } while (operations.size() == ReplayBatch::kTogether);
   return redo.malformed() ? absl::InvalidArgumentError("a malformed batch") : absl::OkStatus();
 }
 

@@ -117,16 +117,15 @@ absl::StatusOr<std::optional<Engine::FrozenVersion>> Engine::Freeze(Closing clos
   const bool unchanged = version == durable.version;
   if (unchanged && (closing == Closing::kNo || durable.clean)) return std::nullopt;
   FrozenVersion frozen;
-  if (closing == Closing::kNo) {
-    ESPALIER_ASSIGN_OR_RETURN(frozen, MarkLog(version));
-  }
   if (!unchanged) {
     allocator_->Begin(version);
     absl::Cleanup roll_back = [this] {
       allocator_->Rollback();
       outgrown_.clear();
     };
-    ESPALIER_RETURN_IF_ERROR(RewriteSpaceMap(version, frozen));
+    ESPALIER_RETURN_IF_ERROR(RewriteSpaceMap(version, frozen, [&] {
+      return closing == Closing::kNo ? MarkLog(version, frozen) : absl::OkStatus();
+    }));
     std::move(roll_back).Cancel();
     allocator_->Commit();
     outgrown_.clear();
@@ -136,26 +135,29 @@ absl::StatusOr<std::optional<Engine::FrozenVersion>> Engine::Freeze(Closing clos
 }
 
 // What follows in the log follows this version. Nothing yet refers to the mark.
-absl::StatusOr<Engine::FrozenVersion> Engine::MarkLog(Version version) {
-  FrozenVersion frozen;
-  if (log_ == nullptr) return frozen;
+absl::Status Engine::MarkLog(Version version, FrozenVersion& frozen) {
+  if (log_ == nullptr) return absl::OkStatus();
   const absl::StatusOr<log::LogWriter::Appended> mark = log_->AppendCheckpoint(version);
   if (!mark.ok()) return log_->status().ok() ? mark.status() : Poison(mark.status());
   if (IsMutant(Mutant::kRecycleEarly)) log_->Recycle(mark->before.position);
   frozen.log = log_;
   frozen.log_begin = mark->before;
   frozen.log_end = mark->end;
-  return frozen;
+  return absl::OkStatus();
 }
 
-// Within the allocator's running transaction, which makes or made `version`.
-absl::Status Engine::RewriteSpaceMap(Version version, FrozenVersion& frozen) {
+// Within the allocator's running transaction, which makes or made `version`. What else can fail
+// comes before the pages are taken that are to be flushed: nobody else would flush them.
+absl::Status Engine::RewriteSpaceMap(Version version, FrozenVersion& frozen,
+                                     absl::FunctionRef<absl::Status()> finish) {
   allocator_->AllocateFromFront();
-  ESPALIER_RETURN_IF_ERROR(space_map_->Rewrite(*allocator_, version, [&] {
+  return space_map_->Rewrite(*allocator_, version, [&] {
     allocator_->PrepareCommit();
+    ESPALIER_RETURN_IF_ERROR(OutgrownStatus());
+    ESPALIER_RETURN_IF_ERROR(finish());
     frozen.unflushed = allocator_->TakeUnflushed();
-  }));
-  return OutgrownStatus();
+    return absl::OkStatus();
+  });
 }
 
 // The space map is written.
@@ -255,38 +257,45 @@ absl::Status Engine::FlushMark(const FrozenVersion& frozen) {
 // the device has one while the next one gets its checksums.
 absl::Status Engine::WriteData(const FrozenVersion& frozen) {
   const uint64_t step_pages = kStepBytes >> page_shift_;
-  std::optional<PageRun> before;
+  absl::Status status;
+  PageRun before{0, 0};
   for (const PageRun& stretch : frozen.unflushed.stretches) {
     const uint64_t end = stretch.first + stretch.count;
     for (uint64_t first = stretch.first; first < end; first += step_pages) {
       const PageRun step{first, std::min(step_pages, end - first)};
-      ESPALIER_RETURN_IF_ERROR(StartWriting(frozen, step));
-      if (before.has_value()) {
-        ESPALIER_RETURN_IF_ERROR(FlushAlone([&] {
-          return file_.AwaitWriteBack(before->first << page_shift_, before->count << page_shift_);
-        }));
-      }
+      Seal(frozen, step);
+      // After an error, too, all pages get their checksums: Verify() still looks at them.
+      if (!status.ok()) continue;
+      status = WriteStep(frozen, step, before);
       before = step;
-      if (frozen.log != nullptr) frozen.log->AwaitFlush();
     }
   }
-  return absl::OkStatus();
+  return status;
 }
 
 // Pages that a fault replaced by zeros get the checksum of those: the flush reports the fault.
-absl::Status Engine::StartWriting(const FrozenVersion& frozen, const PageRun& step) {
-  page::PageSource& source = *frozen.source;
-  const std::span<const PageNumber> nodes = frozen.NodesIn(step);
-  for (const PageNumber number : nodes) {
-    if (IsMutant(Mutant::kSkipSealing)) break;
-    page::SealPage(source.write_page(number), page_bytes(), number);
+void Engine::Seal(const FrozenVersion& frozen, const PageRun& step) {
+  for (const PageNumber number : frozen.NodesIn(step)) {
+    if (IsMutant(Mutant::kSkipSealing)) return;
+    page::SealPage(frozen.source->write_page(number), page_bytes(), number);
   }
+}
+
+absl::Status Engine::WriteStep(const FrozenVersion& frozen, const PageRun& step,
+                               const PageRun& before) {
   const uint64_t offset = step.first << page_shift_;
   const uint64_t length = step.count << page_shift_;
-  if (nodes.size() >= step.count / kPagesPerDensePage) {
-    source.mapping().DropTranslations(offset, length);
+  if (frozen.NodesIn(step).size() >= step.count / kPagesPerDensePage) {
+    frozen.source->mapping().DropTranslations(offset, length);
   }
-  return FlushAlone([&] { return file_.StartWriteBack(offset, length); });
+  ESPALIER_RETURN_IF_ERROR(FlushAlone([&] { return file_.StartWriteBack(offset, length); }));
+  if (before.count > 0) {
+    ESPALIER_RETURN_IF_ERROR(FlushAlone([&] {
+      return file_.AwaitWriteBack(before.first << page_shift_, before.count << page_shift_);
+    }));
+  }
+  if (frozen.log != nullptr) frozen.log->AwaitFlush();
+  return absl::OkStatus();
 }
 
 absl::Status Engine::FlushData(const FrozenVersion& frozen) {
@@ -410,10 +419,14 @@ absl::Status Engine::GiveSpaceBack(GiveBack what, uint64_t kept_pages) {
 
 // Those at the front stay.
 void Engine::PunchHoles(GiveBack what, uint64_t kept_pages) {
-  const uint64_t hole_bytes = what == GiveBack::kAll ? kSmallHoleBytes : kLargeHoleBytes;
+  const bool all = what == GiveBack::kAll;
+  const uint64_t hole_bytes = all ? kSmallHoleBytes : kLargeHoleBytes;
   const uint64_t hole_pages = std::max<uint64_t>(hole_bytes >> page_shift_, 1);
-  std::vector<PageRun> runs = allocator_->FindFreeRuns(hole_pages);
-  if (what == GiveBack::kAll && runs.size() > kMaxSmallHoles) {
+  std::vector<PageRun> runs =
+      allocator_->FindFreeRuns(hole_pages, all && !std::exchange(holes_are_known_, true)
+                                               ? space::PageAllocator::Holes::kInclude
+                                               : space::PageAllocator::Holes::kSkip);
+  if (all && runs.size() > kMaxSmallHoles) {
     const auto end = runs.begin() + kMaxSmallHoles;
     std::nth_element(runs.begin(), end, runs.end(),
                      [](const auto& left, const auto& right) { return left.count > right.count; });

@@ -288,11 +288,11 @@ absl::Status WriteState::CommitByCheckpoint(std::unique_ptr<VersionState> made,
   absl::Cleanup release = [&] { engine.ReleaseClaim(); };
   ESPALIER_RETURN_IF_ERROR(engine.PoisonStatus());
   Engine::FrozenVersion frozen;
-  if (log_afterwards == LogAfterwards::kKept) {
-    ESPALIER_ASSIGN_OR_RETURN(frozen, engine.MarkLog(version_));
-  }
-  ESPALIER_RETURN_IF_ERROR(engine.RewriteSpaceMap(version_, frozen));
-  ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+  ESPALIER_RETURN_IF_ERROR(engine.RewriteSpaceMap(version_, frozen, [&]() -> absl::Status {
+    ESPALIER_RETURN_IF_ERROR(CheckHealthy());
+    if (log_afterwards == LogAfterwards::kRemoved) return absl::OkStatus();
+    return engine.MarkLog(version_, frozen);
+  }));
   engine.allocator_->Commit();
   const VersionState& state = engine.Apply(std::move(made));
   engine.FreezeApplied(/*unchanged=*/false, Engine::Closing::kNo, frozen);

@@ -427,6 +427,15 @@ void Engine::PrepareAgain(uint64_t first_page, uint64_t count) {
   source_->mapping().PopulateWrite(first_page << page_shift_, count << page_shift_).IgnoreError();
 }
 
+Engine::Cached Engine::CachedFrom(uint64_t first_page, uint64_t count) const {
+  if (access_ == os::Access::kPrivate) return {true, count};
+  const os::Mapping::Cached alike =
+      source_->mapping().CachedFrom(first_page << page_shift_, count << page_shift_);
+  // A page that is there in part is not there.
+  if (alike.length < page_bytes()) return {false, 1};
+  return {alike.cached, alike.length >> page_shift_};
+}
+
 // But a store to any part of a piece has all of it written, as INV-8 says; so what is to be written
 // again is taken out of the piece that it may be part of.
 void Engine::Separate(uint64_t first_page, uint64_t count) {

@@ -217,6 +217,8 @@ class Engine final : private space::BackingFile {
 
   // --- recovery.cc
   absl::Status Recover(const page::CheckpointSlot& slot);
+  absl::Status DoWithoutFullLog();
+  bool IsMostlyCached() const;
   bool WithholdRuns(std::span<const uint8_t> redo_payload, Version version);
   bool IsSoundLeaf(PageNumber leaf, Version version) const;
   bool IsSoundRun(const page::LargeRef& ref) const;
@@ -271,6 +273,7 @@ class Engine final : private space::BackingFile {
   void PrepareNewAhead(uint64_t first_page, uint64_t count) override;
   bool FinishAhead() override;
   void PrepareAgain(uint64_t first_page, uint64_t count) override;
+  Cached CachedFrom(uint64_t first_page, uint64_t count) const override;
   void Separate(uint64_t first_page, uint64_t count) override;
   void Prepare(const PageRun& pages, os::Mapping& mapping);
 
@@ -285,8 +288,9 @@ class Engine final : private space::BackingFile {
   void CheckpointInBackground();
   // Both with the gate and the claim.
   absl::StatusOr<std::optional<FrozenVersion>> Freeze(Closing closing);
-  absl::Status RewriteSpaceMap(Version version, FrozenVersion& frozen);
-  absl::StatusOr<FrozenVersion> MarkLog(Version version);
+  absl::Status RewriteSpaceMap(Version version, FrozenVersion& frozen,
+                               absl::FunctionRef<absl::Status()> finish);
+  absl::Status MarkLog(Version version, FrozenVersion& frozen);
   void FreezeApplied(bool unchanged, Closing closing, FrozenVersion& frozen);
   // With the claim, which it gives back.
   absl::Status Finish(const FrozenVersion& frozen);
@@ -294,7 +298,8 @@ class Engine final : private space::BackingFile {
   absl::Status FlushAlone(absl::FunctionRef<absl::Status()> flush);
   absl::Status SyncMapping(os::Mapping& mapping, uint64_t offset, uint64_t length);
   absl::Status WriteData(const FrozenVersion& frozen);
-  absl::Status StartWriting(const FrozenVersion& frozen, const PageRun& step);
+  void Seal(const FrozenVersion& frozen, const PageRun& step);
+  absl::Status WriteStep(const FrozenVersion& frozen, const PageRun& step, const PageRun& before);
   absl::Status FlushData(const FrozenVersion& frozen);
   absl::Status FlushMark(const FrozenVersion& frozen);
   absl::Status WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source);
@@ -351,6 +356,8 @@ class Engine final : private space::BackingFile {
   std::vector<std::unique_ptr<VersionState>> versions_;
   ReaderTable::Scan scan_;
   bool prepared_for_writing_ = false;
+  // All that was free at opening is without disk blocks.
+  bool holes_are_known_ = true;
   // The newest version with changes that the log does not have. Nothing that builds on it may be
   // logged before a checkpoint has made it durable.
   Version unlogged_version_{0};

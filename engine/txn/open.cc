@@ -223,6 +223,7 @@ absl::Status Engine::Load() {
     return source_->DataLoss("the space map names pages of the superblock or the slots");
   }
   allocator_->Load(std::move(reachable), file_pages);
+  holes_are_known_ = slot.clean;
   if (!slot.clean) first_new_version_ = Version(slot.version.value + kLostVersions);
   if (slot.keyspace.has_value()) {
     const auto& [id, root, compress_from] = *slot.keyspace;

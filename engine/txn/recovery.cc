@@ -30,6 +30,9 @@ namespace {
 // Of the log, sorted at once.
 constexpr uint64_t kBatchBytes = uint64_t{128} << 20;
 constexpr uint64_t kOperationsPerProgress = uint64_t{1} << 14;
+// Of so many pages, spread over the file, how many are to be in memory.
+constexpr uint64_t kPagesSampled = 256;
+constexpr uint64_t kPagesWanted = 240;
 
 struct OpenedLog {
   os::File file;
@@ -123,12 +126,25 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   // log until then.
   const Version newest_possible =
       std::max(applied().version, Version(first_new_version_.value - 1));
-  ESPALIER_ASSIGN_OR_RETURN(const log::LogWriter::Appended generation,
-                            log_->AppendGeneration(newest_possible));
+  const absl::StatusOr<log::LogWriter::Appended> generation =
+      log_->AppendGeneration(newest_possible);
+  if (absl::IsResourceExhausted(generation.status()) && log_->status().ok()) {
+    return DoWithoutFullLog();
+  }
+  ESPALIER_RETURN_IF_ERROR(generation.status());
   if (!IsMutant(Mutant::kSkipGenerationFlush)) {
-    ESPALIER_RETURN_IF_ERROR(log_->Flush(generation.end));
+    ESPALIER_RETURN_IF_ERROR(log_->Flush(generation->end));
   }
   if (transactions > 0) static_cast<void>(background_.Request());
+  return absl::OkStatus();
+}
+
+// Each recovery that ends before its checkpoint has taken a block of the log. When there is none
+// left, this one ends as a close does.
+absl::Status Engine::DoWithoutFullLog() {
+  ESPALIER_RETURN_IF_ERROR(CheckpointOnce(Closing::kYes).status());
+  RemoveLog();
+  prepared_for_writing_ = false;
   return absl::OkStatus();
 }
 
@@ -204,18 +220,35 @@ bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload, Version version
   return true;
 }
 
+bool Engine::IsMostlyCached() const {
+  uint64_t cached = 0;
+  for (uint64_t i = 0; i < kPagesSampled; ++i) {
+    cached += CachedFrom(file_pages_.load() * i / kPagesSampled, 1).cached ? 1 : 0;
+  }
+  return cached >= kPagesWanted;
+}
+
 absl::Status Engine::Replay(const os::File& log_file, uint64_t ring_bytes,
                             const log::LogPlace& start, LogPosition end) {
   const uint64_t total = end.value - start.position.value;
   log::LogReader reader(&log_file, ring_bytes, start);
   ReplayBatch batch(std::min(total, kBatchBytes));
   std::shared_ptr<WriteState> transaction;
-  const auto replay = [&](const log::RedoReader::Operation& operation) {
+  // In memory the order of the keys is help enough.
+  const bool cold = !IsMostlyCached();
+  const auto replay = [&](absl::Span<const log::RedoReader::Operation> operations) {
     if (transaction == nullptr) {
       gate_.Enter();
       transaction = MakeWriteState(Durability::kCheckpoint);
     }
-    const absl::Status status = transaction->Replay(operation);
+    absl::Status status;
+    if (cold) {
+      status = transaction->Replay(operations);
+    } else {
+      for (size_t i = 0; i < operations.size() && status.ok(); ++i) {
+        status = transaction->Replay(operations[i]);
+      }
+    }
     if (status.ok() || absl::IsResourceExhausted(status)) return status;
     return absl::DataLossError(absl::StrCat(log_path_, ": what comes before ",
                                             reader.place().position.value,
@@ -225,15 +258,20 @@ absl::Status Engine::Replay(const os::File& log_file, uint64_t ring_bytes,
   const auto replay_batch = [&] {
     const uint64_t batch_bytes =
         reader.place().position.value - start.position.value - replayed_bytes;
-    uint64_t operations = 0;
-    const absl::Status status = batch.Apply([&](const log::RedoReader::Operation& operation) {
-      if (++operations % kOperationsPerProgress == 0 && options_.recovery_progress &&
-          !options_.recovery_progress(replayed_bytes + batch_bytes * operations / batch.size(),
-                                      total)) {
-        return absl::CancelledError("the recovery was cancelled");
-      }
-      return replay(operation);
-    });
+    uint64_t done = 0;
+    uint64_t told = 0;
+    const absl::Status status =
+        batch.Apply([&](absl::Span<const log::RedoReader::Operation> operations) {
+          done += operations.size();
+          if (done - told >= kOperationsPerProgress && options_.recovery_progress) {
+            told = done;
+            if (!options_.recovery_progress(replayed_bytes + batch_bytes * done / batch.size(),
+                                            total)) {
+              return absl::CancelledError("the recovery was cancelled");
+            }
+          }
+          return replay(operations);
+        });
     replayed_bytes += batch_bytes;
     return status;
   };
@@ -256,7 +294,7 @@ absl::Status Engine::Replay(const os::File& log_file, uint64_t ring_bytes,
         continue;
       }
       ESPALIER_RETURN_IF_ERROR(replay_batch());
-      ESPALIER_RETURN_IF_ERROR(replay(*operation));
+      ESPALIER_RETURN_IF_ERROR(replay({&*operation, 1}));
     }
     if (redo.malformed()) {
       return absl::DataLossError(
@@ -356,8 +394,8 @@ absl::Status WriteState::Replay(absl::Span<const log::RedoReader::Operation> ope
 
 // What is found is of no interest, nor what is damaged: the changes will find it in the caches.
 void WriteState::LookUp(absl::Span<const log::RedoReader::Operation> operations) {
-  std::array<std::string_view, kReplayedTogether> keys;
-  std::array<tree::Found, kReplayedTogether> found;
+  std::array<std::string_view, ReplayBatch::kTogether> keys;
+  std::array<tree::Found, ReplayBatch::kTogether> found;
   size_t count = 0;
   while (count < operations.size() && count < keys.size() &&
          operations[count].keyspace == operations[0].keyspace &&

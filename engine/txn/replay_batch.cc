@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/container/inlined_vector.h"
 #include "engine/base/endian.h"
 #include "engine/base/status_macros.h"
 #include "engine/page/keys.h"
@@ -74,9 +75,11 @@ void ReplayBatch::Sort() {
   });
 }
 
-absl::Status ReplayBatch::Apply(absl::FunctionRef<absl::Status(const Operation&)> apply) {
+absl::Status ReplayBatch::Apply(
+    absl::FunctionRef<absl::Status(absl::Span<const Operation>)> apply) {
   absl::Cleanup clear = [this] { changes_.clear(); };
   Sort();
+  absl::InlinedVector<Operation, kTogether> together;
   for (size_t i = 0; i < changes_.size(); ++i) {
     if (i + kAhead < changes_.size()) {
       const uint8_t* const soon = held_.get() + changes_[i + kAhead].offset;
@@ -86,9 +89,13 @@ absl::Status ReplayBatch::Apply(absl::FunctionRef<absl::Status(const Operation&)
     const Operation operation = Read(changes_[i]);
     const bool outdated = i + 1 < changes_.size() && CompareKeys(changes_[i], changes_[i + 1]) == 0;
     if (outdated && operation.kind != log::RedoKind::kPutLarge) continue;
-    ESPALIER_RETURN_IF_ERROR(apply(operation));
+    together.push_back(operation);
+    if (together.size() == kTogether) {
+      ESPALIER_RETURN_IF_ERROR(apply(together));
+      together.clear();
+    }
   }
-  return absl::OkStatus();
+  return together.empty() ? absl::OkStatus() : apply(together);
 }
 
 void ReplayBatch::Clear() {

@@ -13,6 +13,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "engine/log/redo.h"
 
 namespace espalier::txn {
@@ -40,10 +41,11 @@ class ReplayBatch {
   void Add(const uint8_t* begin, const Operation& operation);
 
   size_t size() const { return changes_.size(); }
-  // Calls `apply` for the changes in the order of keyspaces, keys, and time, until an error. Those
-  // that a later one outdates are left out, but for large values: what they occupy is to be freed.
-  // Afterwards no operation is left, and what is held stays.
-  absl::Status Apply(absl::FunctionRef<absl::Status(const Operation&)> apply);
+  // Calls `apply` for the changes in the order of keyspaces, keys, and time, up to `kTogether` at
+  // once, until an error. Those that a later one outdates are left out, but for large values: what
+  // they occupy is to be freed. Afterwards no operation is left, and what is held stays.
+  static constexpr size_t kTogether = 32;
+  absl::Status Apply(absl::FunctionRef<absl::Status(absl::Span<const Operation>)> apply);
   // Lets go of what is held.
   void Clear();
 

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "engine/base/seed_for_testing.h"
 #include "engine/base/status_for_testing.h"
 #include "gtest/gtest.h"
@@ -44,9 +46,12 @@ void AddAll(ReplayBatch& batch, RedoBuffer& redo) {
 
 std::vector<Applied> ApplyAll(ReplayBatch& batch) {
   std::vector<Applied> applied;
-  EXPECT_THAT(batch.Apply([&](const Operation& operation) {
-    applied.push_back({operation.kind, operation.keyspace, std::string(operation.key),
-                       std::string(operation.value)});
+  EXPECT_THAT(batch.Apply([&](absl::Span<const Operation> operations) {
+    EXPECT_LE(operations.size(), ReplayBatch::kTogether);
+    for (const Operation& operation : operations) {
+      applied.push_back({operation.kind, operation.keyspace, std::string(operation.key),
+                         std::string(operation.value)});
+    }
     return absl::OkStatus();
   }),
               IsOk());
@@ -97,10 +102,10 @@ TEST(ReplayBatchTest, LargeValuesAreNeverLeftOut) {
 TEST(ReplayBatchTest, AnErrorEndsIt) {
   ReplayBatch batch(1 << 16);
   RedoBuffer redo;
-  for (const char* const key : {"a", "b", "c"}) redo.Delete(0, key);
+  for (int i = 0; i < 100; ++i) redo.Delete(0, absl::StrCat("key", i));
   AddAll(batch, redo);
   int calls = 0;
-  EXPECT_THAT(batch.Apply([&](const Operation&) {
+  EXPECT_THAT(batch.Apply([&](absl::Span<const Operation>) {
     return ++calls == 2 ? absl::CancelledError("") : absl::OkStatus();
   }),
               StatusIs(absl::StatusCode::kCancelled));

@@ -53,7 +53,6 @@ class WriteState final : public TransactionState {
   absl::Status Replay(const log::RedoReader::Operation& operation);
   // Several in their order, whose pages are fetched side by side before.
   absl::Status Replay(absl::Span<const log::RedoReader::Operation> operations);
-  static constexpr size_t kReplayedTogether = 32;
   absl::Status CommitReplay();
 
   // Drops everything.

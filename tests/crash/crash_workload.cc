@@ -177,7 +177,7 @@ absl::Status CrashWorkload::Do(Operation operation, Durability durability) {
     case Operation::kTooLargeForTheLog:
       return PutTooMuch(durability);
     case Operation::kFillTheLog:
-      for (int i = 0; i < 9; ++i) {
+      for (int i = 0; i < 12; ++i) {
         ESPALIER_RETURN_IF_ERROR(PutOne(durability, absl::StrCat("fill", i), kMediumValueBytes));
       }
       return absl::OkStatus();

@@ -38,7 +38,7 @@ enum class Operation {
   // Not part of the short sequences:
   kLoggedByReference,  // a value that the log only refers to
   kTooLargeForTheLog,  // values that it would have, were they not too many
-  kFillTheLog,         // a quarter of it
+  kFillTheLog,         // a third of it
   kChangeAgain,        // a transaction that changes the same few keys again and again
   kAppend,             // so much that the log only refers to it
   kWaitDurable,

@@ -135,6 +135,26 @@ TEST_F(FailedFlushTest, OfTheData) {
   ExpectAllThatWasAcknowledged();
 }
 
+// What was not written back yet has no flush either, but its checksums: Verify() found all of it
+// damaged.
+TEST_F(FailedFlushTest, InTheMiddleOfTheData) {
+  Database db = Open();
+  WriteTransaction txn = *db.BeginWrite({.durability = Durability::kAsync});
+  for (int i = 0; i < 100'000; ++i) {
+    ASSERT_THAT(txn.Put(db.default_keyspace(), std::to_string(i), std::string(100, 'v')), IsOk());
+  }
+  ASSERT_THAT(txn.Commit(), IsOk());
+  absl::Status status;
+  {
+    const FailingCalls calls(SystemCallKind::kWriteBack, EIO, 1, 1);
+    status = db.Checkpoint();
+    EXPECT_EQ(calls.calls(), 2);
+  }
+  ExpectPoisoned(db, status);
+  ExpectReads(db, "77", std::string(100, 'v'));
+  ExpectSound(db);
+}
+
 TEST_F(FailedFlushTest, WriteOfTheSlot) {
   FailACheckpoint([](Database& db) {
     const FailingSlotWrite failing;

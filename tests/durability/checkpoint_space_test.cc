@@ -13,6 +13,7 @@
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
+#include "tests/support/child_process.h"
 
 namespace espalier {
 namespace {
@@ -47,10 +48,14 @@ class SpaceObserver : public os::SystemCallObserver {
 class CheckpointSpaceTest : public ::testing::Test {
  protected:
   CheckpointSpaceTest() {
+    PutAll();
+    EXPECT_THAT(db_.Checkpoint(), IsOk());
+  }
+
+  void PutAll() {
     WriteTransaction txn = *db_.BeginWrite();
     for (int i = 0; i < kRecords; ++i) Put(txn, i);
     EXPECT_THAT(txn.Commit(), IsOk());
-    EXPECT_THAT(db_.Checkpoint(), IsOk());
   }
 
   void Put(WriteTransaction& txn, int record) {
@@ -112,6 +117,23 @@ TEST_F(CheckpointSpaceTest, GivesAllBackWhenNothingIsNew) {
   const uint64_t before = Blocks();
   EXPECT_THAT(db_.Checkpoint(), IsOk());
   EXPECT_LT(Blocks(), before * 4 / 5);
+}
+
+// After an unclean end nobody knows which of the free pages have disk blocks.
+TEST_F(CheckpointSpaceTest, TheNextCloseGivesBackWhatWasKept) {
+  EXPECT_THAT(db_.Close(), IsOk());
+  const uint64_t closed = Blocks();
+  EXPECT_EQ(testing::InChild([&]() -> std::string {
+              db_ = *Database::Open(path_, {.durability = Durability::kCheckpoint});
+              PutAll();
+              return std::string(db_.Checkpoint().message());
+            }),
+            "");
+  EXPECT_GT(Blocks(), closed * 3 / 2);
+  db_ = *Database::Open(path_);
+  EXPECT_THAT(db_.Put(db_.default_keyspace(), "key", "value"), IsOk());
+  EXPECT_THAT(db_.Close(), IsOk());
+  EXPECT_LT(Blocks(), closed * 5 / 4);
 }
 
 }  // namespace

@@ -66,6 +66,8 @@ bool FaultyCalls::IsFlushInUse(const SystemCall& call) {
 
 void FaultyCalls::AfterCall(const SystemCall& call, int result_errno) {
   if (call.kind == SystemCallKind::kWrite && result_errno == EINTR) return;  // it is made again
+  // The flush does it.
+  if (call.kind == SystemCallKind::kWriteBack && result_errno == ENOMEM) return;
   if (IsFlushInUse(call) && result_errno != 0) counter_->flush_failed.store(true);
 }
 

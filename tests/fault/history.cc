@@ -36,18 +36,20 @@ std::vector<Operation> OperationsOf(int number) {
     case 1:
       operations.push_back({Way::kReserve, "reserved", value(1, 60000)});
       break;
-    case 2:  // a large value that still goes through the log
+    case 2:  // the largest values that go through the log, and one that does not
+      for (int i = 0; i < 4; ++i) put(absl::StrCat("medium", i), 60000);
       put("large", 200000);
       break;
     case 3:
       for (int i = 0; i < 40; ++i) put(absl::StrCat("many", i), 300);
       break;
-    case 4:  // more than a log of 2 MiB takes
+    case 4:
       put("huge", 1300000);
       break;
     case 5:
       operations.push_back({Way::kDelete, "huge", ""});
       operations.push_back({Way::kDelete, "large", ""});
+      operations.push_back({Way::kDelete, "medium1", ""});
       break;
     case 6:
       for (int i = 0; i < 40; i += 2)

@@ -59,6 +59,26 @@ void CheckThread(const ReadTransaction& txn, const Keyspace& keyspace, int threa
   }
 }
 
+void CheckBatch(const ReadTransaction& txn, const Keyspace& keyspace, const ThreadModel& model,
+                std::string& problems) {
+  const std::optional<ThreadModel::Batch>& batch = model.batch();
+  const uint64_t expected = batch.has_value() ? static_cast<uint64_t>(batch->entries) : 0;
+  const absl::StatusOr<uint64_t> entries = txn.Count(keyspace, BatchKeys());
+  if (!entries.ok() || *entries != expected) {
+    absl::StrAppend(&problems, "after commit ", model.number(), " of its thread, the batch has ",
+                    entries.value_or(0), " entries and not ", expected, "\n");
+  }
+  for (int entry = 0; batch.has_value() && entry < batch->entries; ++entry) {
+    const absl::StatusOr<std::string_view> value =
+        txn.Get(keyspace, BatchKey(batch->number, entry));
+    if (!value.ok() || *value != model.BatchValue(entry)) {
+      absl::StrAppend(&problems, BatchKey(batch->number, entry), " is not what it should be (",
+                      value.status().ToString(), ")\n");
+      return;
+    }
+  }
+}
+
 std::string Check(Database& db, ThreadModels& models, Ledger& ledger) {
   const absl::StatusOr<ReadTransaction> txn = db.BeginRead();
   if (!txn.ok()) return txn.status().ToString();
@@ -71,6 +91,7 @@ std::string Check(Database& db, ThreadModels& models, Ledger& ledger) {
     CheckThread(*txn, keyspace, i, models[index], thread, problems);
     commits += thread.found.load();
   }
+  CheckBatch(*txn, keyspace, models[kAppendingThread], problems);
   const uint64_t total = NumberAt(*txn, keyspace, kTotalKey, problems);
   if (total != commits) {
     absl::StrAppend(&problems, "commits are missing in the middle: of ", total, ", ", commits,

@@ -135,6 +135,28 @@ TEST_P(KillAtCallTest, OfARecovery) {
   }
 }
 
+// Each recovery leaves a record in the log, and only a checkpoint makes room. When a log of 256
+// blocks was full of them, nobody could open the database any more.
+TEST(KilledRecoveriesTest, NoneComesToItsCheckpoint) {
+  constexpr int kRecoveries = 300;
+  const uint64_t seed = TestSeed();
+  const os::TempDir dir;
+  const std::string path = dir.File("db.esp");
+  const SharedMemory<Ledger> ledger;
+  const KillPoint in_the_middle = {SystemCallKind::kWrite, "", Moment::kAfter};
+  const WriterTask writer = {.path = path, .seed = seed, .commits = 40};
+  ASSERT_FALSE(
+      RunUntilKilled([&] { return RunKilledAt(in_the_middle, 80, writer, *ledger); }).has_value());
+  const KillPoint checkpoint = {SystemCallKind::kWriteBack, "", Moment::kBefore};
+  const WriterTask opening = {.path = path, .seed = seed, .commits = 0};
+  for (int i = 0; i < kRecoveries; ++i) {
+    const std::optional<std::string> ended =
+        RunUntilKilled([&] { return RunKilledAt(checkpoint, 1, opening, *ledger); });
+    ASSERT_FALSE(ended.has_value()) << "recovery " << i << ": " << *ended;
+  }
+  EXPECT_EQ(CheckInChild(path, seed, *ledger, AfterCheck::kClose), "");
+}
+
 #define ESPALIER_KILL_POINTS(kind)                                     \
   KillPoint{SystemCallKind::kind, #kind, Moment::kBefore}, KillPoint { \
     SystemCallKind::kind, #kind, Moment::kAfter                        \

@@ -1,6 +1,7 @@
 #include "tests/kill/plan.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "tests/support/numbered_value.h"
 #include "tests/support/random_data.h"
 
@@ -27,6 +28,12 @@ std::vector<Operation> OperationsOf(const CommitName& name) {
   // One megabyte and more comes and goes, so that there is space to give back.
   if (name.thread == 0 && name.number % 16 == 5) return {{Kind::kPut, 0, 1500000}};
   if (name.thread == 0 && name.number % 16 == 11) return {{Kind::kDelete, 0}};
+  if (name.thread == kAppendingThread && name.number % 12 == 9) return {{Kind::kDeleteBatch}};
+  if (name.thread == kAppendingThread && name.number % 12 == 6) {
+    // Three of them fill a leaf: so many leaves that the log refers to them where the commit is
+    // kAsync, or even where it is kSync.
+    return {{Kind::kAppendBatch, 0, 1200, name.number % 24 == 6 ? 150 : 900}};
+  }
   Random random(Scramble(OwnerOf(name)) + name.number);
   if (OneIn(random, 40)) return {{Kind::kDeleteAllSlots}};
   std::vector<Operation> operations(1 + Below(random, 4));
@@ -60,6 +67,13 @@ KeyRange KeysOf(int thread) {
   return KeyRange::Between(absl::StrCat("t", thread, "/"), absl::StrCat("t", thread, "0"));
 }
 
+// In the order of their numbers.
+std::string BatchKey(uint64_t number, int entry) {
+  return absl::StrFormat("zz/%012d/%04d", number, entry);
+}
+
+KeyRange BatchKeys() { return KeyRange::Between("zz/", "zz0"); }
+
 void ThreadModel::AdvanceTo(uint64_t number) {
   while (number_ < number) {
     ++number_;
@@ -74,6 +88,12 @@ void ThreadModel::AdvanceTo(uint64_t number) {
           break;
         case Operation::Kind::kDeleteAllSlots:
           slots_ = {};
+          break;
+        case Operation::Kind::kAppendBatch:
+          batch_ = {number_, operation.entries, operation.value_bytes};
+          break;
+        case Operation::Kind::kDeleteBatch:
+          batch_.reset();
           break;
       }
     }
@@ -90,6 +110,10 @@ uint64_t ThreadModel::Entries() const {
   uint64_t entries = number_ > 0 ? 1 : 0;
   for (const std::optional<Written>& slot : slots_) entries += slot.has_value() ? 1 : 0;
   return entries;
+}
+
+std::string ThreadModel::BatchValue(int entry) const {
+  return ValueOf({seed_, thread_, batch_->number}, entry, batch_->value_bytes);
 }
 
 }  // namespace espalier::testing

@@ -3,7 +3,8 @@
 //
 // A thread owns its keys: `t3/last` says the number of its newest commit, `t3/00` to `t3/23` are
 // slots for values. All threads count their commits in `total`, so that a commit that is lost from
-// the middle is missed there.
+// the middle is missed there. Behind all of these come the batches that one thread appends; there
+// is one at the most.
 #ifndef ESPALIER_TESTS_KILL_PLAN_H_
 #define ESPALIER_TESTS_KILL_PLAN_H_
 
@@ -20,6 +21,7 @@ namespace espalier::testing {
 inline constexpr int kWriterThreads = 8;
 inline constexpr int kSlots = 24;
 inline constexpr char kTotalKey[] = "total";
+inline constexpr int kAppendingThread = 1;
 
 // Owner of `number` in the plan of `seed`.
 struct CommitName {
@@ -29,10 +31,11 @@ struct CommitName {
 };
 
 struct Operation {
-  enum class Kind { kPut, kReserve, kDelete, kDeleteAllSlots };
+  enum class Kind { kPut, kReserve, kDelete, kDeleteAllSlots, kAppendBatch, kDeleteBatch };
   Kind kind;
   int slot = 0;
   size_t value_bytes = 0;
+  int entries = 0;  // kAppendBatch: that many such values
 };
 
 std::vector<Operation> OperationsOf(const CommitName& name);
@@ -41,8 +44,10 @@ std::string ValueOf(const CommitName& name, int slot, size_t value_bytes);
 
 std::string LastKey(int thread);
 std::string SlotKey(int thread, int slot);
-// All keys of a thread.
+// All keys of a thread, without those of batches.
 KeyRange KeysOf(int thread);
+std::string BatchKey(uint64_t number, int entry);
+KeyRange BatchKeys();
 
 // What a thread's slots hold after its commits up to a number.
 class ThreadModel {
@@ -52,8 +57,16 @@ class ThreadModel {
   void AdvanceTo(uint64_t number);
   uint64_t number() const { return number_; }
   std::optional<std::string> Value(int slot) const;
-  // How many keys the thread has.
+  // How many keys the thread has, without those of its batch.
   uint64_t Entries() const;
+
+  struct Batch {
+    uint64_t number;
+    int entries;
+    size_t value_bytes;
+  };
+  const std::optional<Batch>& batch() const { return batch_; }
+  std::string BatchValue(int entry) const;
 
  private:
   struct Written {
@@ -65,6 +78,7 @@ class ThreadModel {
   const int thread_;
   uint64_t number_ = 0;
   std::array<std::optional<Written>, kSlots> slots_;
+  std::optional<Batch> batch_;
 };
 
 }  // namespace espalier::testing

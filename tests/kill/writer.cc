@@ -30,6 +30,14 @@ absl::Status Perform(WriteTransaction& txn, const Keyspace& keyspace, const Comm
       return txn
           .DeleteRange(keyspace, KeyRange::Between(SlotKey(name.thread, 0), LastKey(name.thread)))
           .status();
+    case Operation::Kind::kAppendBatch:
+      for (int entry = 0; entry < operation.entries; ++entry) {
+        ESPALIER_RETURN_IF_ERROR(txn.Append(keyspace, BatchKey(name.number, entry),
+                                            ValueOf(name, entry, operation.value_bytes)));
+      }
+      return absl::OkStatus();
+    case Operation::Kind::kDeleteBatch:
+      return txn.DeleteRange(keyspace, BatchKeys()).status();
   }
   return absl::OkStatus();
 }
@@ -51,11 +59,12 @@ absl::Status CommitOnce(Database& db, const WriterTask& task, const CommitName& 
       task.dishonesty == Dishonesty::kDoesNotLog ? Durability::kCheckpoint : DurabilityOf(name);
   ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite(options));
   const Keyspace keyspace = db.default_keyspace();
+  ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, LastKey(name.thread), absl::StrCat(name.number)));
+  ESPALIER_RETURN_IF_ERROR(CountCommit(txn, keyspace));
+  // Last: the log refers only to leaves after which nothing else was done.
   for (const Operation& operation : OperationsOf(name)) {
     ESPALIER_RETURN_IF_ERROR(Perform(txn, keyspace, name, operation));
   }
-  ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, LastKey(name.thread), absl::StrCat(name.number)));
-  ESPALIER_RETURN_IF_ERROR(CountCommit(txn, keyspace));
   ledger.attempted.store(name.number);
   task.attempted(name);
   const auto acknowledge = [&] {
