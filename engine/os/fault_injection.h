@@ -19,26 +19,27 @@
 namespace espalier::os {
 
 enum class SystemCallKind {
-  kOpen,         // open an existing file, or a directory to flush it
-  kCreate,       // open with O_CREAT | O_EXCL, or memfd_create
-  kStat,         // fstat
-  kRead,         // pread
-  kWrite,        // pwrite
-  kTruncate,     // ftruncate
-  kAllocate,     // fallocate
-  kPunchHole,    // fallocate(FALLOC_FL_PUNCH_HOLE)
-  kWriteBack,    // sync_file_range
-  kSyncData,     // fdatasync
-  kSyncAll,      // fsync, of a file or a directory
-  kLock,         // fcntl(F_OFD_SETLK)
-  kRename,       // renameat2(RENAME_NOREPLACE), or rename
-  kLink,         // link
-  kRemove,       // unlink
-  kResolve,      // realpath
-  kMap,          // mmap
-  kAdvise,       // madvise that only gives advice
-  kPopulate,     // madvise(MADV_POPULATE_READ or _WRITE)
-  kSyncMapping,  // msync(MS_SYNC)
+  kOpen,            // open an existing file, or a directory to flush it
+  kCreate,          // open with O_CREAT | O_EXCL, or memfd_create
+  kStat,            // fstat
+  kRead,            // pread
+  kWrite,           // pwrite
+  kTruncate,        // ftruncate
+  kAllocate,        // fallocate
+  kPunchHole,       // fallocate(FALLOC_FL_PUNCH_HOLE)
+  kWriteBack,       // sync_file_range that begins to write
+  kAwaitWriteBack,  // and one that waits for that
+  kSyncData,        // fdatasync
+  kSyncAll,         // fsync, of a file or a directory
+  kLock,            // fcntl(F_OFD_SETLK)
+  kRename,          // renameat2(RENAME_NOREPLACE), or rename
+  kLink,            // link
+  kRemove,          // unlink
+  kResolve,         // realpath
+  kMap,             // mmap
+  kAdvise,          // madvise that only gives advice
+  kPopulate,        // madvise(MADV_POPULATE_READ or _WRITE)
+  kSyncMapping,     // msync(MS_SYNC)
 };
 
 // One call. What does not apply to its kind is empty, 0 or -1.

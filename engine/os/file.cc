@@ -342,28 +342,28 @@ absl::StatusOr<bool> File::PunchHole(uint64_t offset, uint64_t length) {
 }
 
 absl::Status File::StartWriteBack(uint64_t offset, uint64_t length) {
-  return SyncRange(offset, length, SYNC_FILE_RANGE_WRITE);
+  return SyncRange(SystemCallKind::kWriteBack, offset, length, SYNC_FILE_RANGE_WRITE);
 }
 
 absl::Status File::AwaitWriteBack(uint64_t offset, uint64_t length) {
-  return SyncRange(offset, length, SYNC_FILE_RANGE_WAIT_BEFORE);
+  return SyncRange(SystemCallKind::kAwaitWriteBack, offset, length, SYNC_FILE_RANGE_WAIT_BEFORE);
 }
 
-absl::Status File::SyncRange(uint64_t offset, uint64_t length, unsigned flags) {
-  const SystemCall call = {.kind = SystemCallKind::kWriteBack,
-                           .path = path_,
-                           .fd = fd_,
-                           .offset = offset,
-                           .length = length};
+absl::Status File::SyncRange(SystemCallKind kind, uint64_t offset, uint64_t length,
+                             unsigned flags) {
+  const SystemCall call = {
+      .kind = kind, .path = path_, .fd = fd_, .offset = offset, .length = length};
   if (Observed(call,
                [&] {
                  return sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(length),
                                         flags);
-               }) == -1 &&
-      errno != ENOSYS && errno != ENOMEM) {
-    return ErrnoStatus(errno, "write back", path_);
+               }) == 0 ||
+      errno == ENOSYS) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  // While it begins, memory may be short, and the pages stay dirty. What it waits for has failed.
+  if (errno == ENOMEM && kind == SystemCallKind::kWriteBack) return absl::OkStatus();
+  return ErrnoStatus(errno, "write back", path_);
 }
 
 absl::Status File::SyncData() {

@@ -26,6 +26,8 @@
 
 namespace espalier::os {
 
+enum class SystemCallKind;
+
 enum class OpenMode { kReadOnly, kReadWrite };
 
 // Which file this is, whatever its names.
@@ -99,7 +101,7 @@ class File {
 
   // Begins to write the range's dirty pages to the device; the other waits for what is on its way.
   // Not a flush: the device may lose them, the file its knowledge of them, and where memory is
-  // short nothing is done. But less is left for a flush to do. Their errors are those of a flush
+  // short nothing is begun. But less is left for a flush to do. Their errors are those of a flush
   // (INV-9).
   absl::Status StartWriteBack(uint64_t offset, uint64_t length);
   absl::Status AwaitWriteBack(uint64_t offset, uint64_t length);
@@ -136,7 +138,7 @@ class File {
   void CloseInForkChild();
 
  private:
-  absl::Status SyncRange(uint64_t offset, uint64_t length, unsigned flags);
+  absl::Status SyncRange(SystemCallKind kind, uint64_t offset, uint64_t length, unsigned flags);
   File(int fd, std::string path);
 
   // Learns identity_; kInvalidArgument unless this is a regular file.

@@ -184,7 +184,7 @@ void Mapping::Prefetch(size_t offset, size_t length) const {
 }
 
 Mapping::Cached Mapping::CachedFrom(size_t offset, size_t length) const {
-  constexpr size_t kPagesPerCall = 1024;
+  constexpr size_t kPagesPerCall = 64;
   const size_t page = HostPageBytes();
   const HostPages pages = PagesCovering(offset, length);
   const size_t count = pages.length / page;

@@ -1,8 +1,8 @@
-// Making a version durable, and giving space back to the file system.
+// Making a version durable.
 //
 // Freeze, under the writer gate: the version, its catalogue, the bitmap of its pages, its place in
-// the log. Then, with writers going on: seal its pages, flush everything once, and only then
-// (INV-4) write the slot and flush that.
+// the log. Then, with writers going on: seal and write its pages, flush them, and only then (INV-4)
+// write the slot and flush that.
 #include <algorithm>
 #include <chrono>
 #include <new>
@@ -19,12 +19,6 @@
 
 namespace espalier::txn {
 namespace {
-
-// Free space inside of the file is given back from this many bytes in a row on; where nobody is
-// about to use it again, from fewer, though not in any number of holes.
-constexpr uint64_t kLargeHoleBytes = uint64_t{1} << 20;
-constexpr uint64_t kSmallHoleBytes = uint64_t{64} << 10;
-constexpr size_t kMaxSmallHoles = 8192;
 
 // What is written back at once; two steps are under way.
 constexpr uint64_t kStepBytes = uint64_t{2} << 20;
@@ -399,50 +393,19 @@ void Engine::RemoveLog() {
   os::Discard(log_path_);
 }
 
-// What the file system refuses stays for the next time. Nothing goes once a flush has failed: the
-// slot that it was for may be on the disk, and what that refers to must stay.
-absl::Status Engine::GiveSpaceBack(GiveBack what, uint64_t kept_pages) {
-  ESPALIER_RETURN_IF_ERROR(PoisonStatus());
-  ReclaimPages();
-  const uint64_t needed = allocator_->PagesWithoutFreeTail();
-  // A file that goes on growing would only grow again what a checkpoint takes away.
-  const uint64_t tail =
-      what == GiveBack::kAll ? 0 : std::max<uint64_t>({needed / 16, 64, kept_pages});
-  if (allocator_->page_count() > needed + tail &&
-      file_.Truncate((needed + tail) << page_shift_).ok()) {
-    allocator_->TailWasReleased(needed + tail);
-    file_pages_.store(needed + tail);
+// What is at rest: two slots, either of which alone opens the database, no log, no free space.
+absl::Status Engine::MakeClean() {
+  ESPALIER_RETURN_IF_ERROR(CheckpointOnce(Closing::kYes).status());
+  ESPALIER_RETURN_IF_ERROR(GiveSpaceBack(GiveBack::kAll, /*kept_pages=*/0));
+  page::CheckpointSlot twin = DurableSlot();
+  ++twin.sequence;
+  if (const absl::Status status = WriteSlot(twin, *source_); !status.ok()) return Poison(status);
+  {
+    MutexLock lock(&state_mutex_);
+    NoteDurableSlot(twin, slot_index_ ^ 1);
   }
-  PunchHoles(what, kept_pages);
+  RemoveLog();
   return absl::OkStatus();
-}
-
-// Those at the front stay.
-void Engine::PunchHoles(GiveBack what, uint64_t kept_pages) {
-  const bool all = what == GiveBack::kAll;
-  const uint64_t hole_bytes = all ? kSmallHoleBytes : kLargeHoleBytes;
-  const uint64_t hole_pages = std::max<uint64_t>(hole_bytes >> page_shift_, 1);
-  std::vector<PageRun> runs =
-      allocator_->FindFreeRuns(hole_pages, all && !std::exchange(holes_are_known_, true)
-                                               ? space::PageAllocator::Holes::kInclude
-                                               : space::PageAllocator::Holes::kSkip);
-  if (all && runs.size() > kMaxSmallHoles) {
-    const auto end = runs.begin() + kMaxSmallHoles;
-    std::nth_element(runs.begin(), end, runs.end(),
-                     [](const auto& left, const auto& right) { return left.count > right.count; });
-    runs.erase(end, runs.end());
-  }
-  for (PageRun run : runs) {
-    const uint64_t kept = std::min(kept_pages, run.count);
-    kept_pages -= kept;
-    run = {run.first + kept, run.count - kept};
-    if (run.count < hole_pages) continue;
-    const absl::StatusOr<bool> punched =
-        file_.PunchHole(run.first << page_shift_, run.count << page_shift_);
-    if (!punched.ok() || !*punched) break;
-    if (IsMutant(Mutant::kForgetHoles)) continue;
-    allocator_->BlocksWereReleased(run);
-  }
 }
 
 absl::Status Engine::Close() {
@@ -454,17 +417,9 @@ absl::Status Engine::Close() {
   absl::Status status = PoisonStatus();
   if (status.ok() && prepared_for_writing_) {
     if (IsMutant(Mutant::kRemoveLogEarly)) RemoveLog();
-    status = CheckpointOnce(Closing::kYes).status();
+    status = MakeClean();
     // A full disk, for one: nothing was lost yet.
     if (!status.ok() && PoisonStatus().ok()) return status;
-    if (status.ok()) status = GiveSpaceBack(GiveBack::kAll, /*kept_pages=*/0);
-    // The older slot as well, so that either of them alone opens the database.
-    if (status.ok()) {
-      page::CheckpointSlot twin = DurableSlot();
-      ++twin.sequence;
-      status = WriteSlot(twin, *source_);
-    }
-    if (status.ok()) RemoveLog();
   }
   std::move(stay_open).Cancel();
   preparer_.Stop();

@@ -1,5 +1,5 @@
 // Beginning and ending transactions, publishing versions, growing the file. The other parts of
-// Engine: open.cc, checkpoint.cc, compact.cc, verify.cc.
+// Engine: open.cc, recovery.cc, commit.cc, checkpoint.cc, give_back.cc, compact.cc, verify.cc.
 #include "engine/txn/engine.h"
 
 #include <algorithm>
@@ -428,7 +428,6 @@ void Engine::PrepareAgain(uint64_t first_page, uint64_t count) {
 }
 
 Engine::Cached Engine::CachedFrom(uint64_t first_page, uint64_t count) const {
-  if (access_ == os::Access::kPrivate) return {true, count};
   const os::Mapping::Cached alike =
       source_->mapping().CachedFrom(first_page << page_shift_, count << page_shift_);
   // A page that is there in part is not there.

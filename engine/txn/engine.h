@@ -314,6 +314,9 @@ class Engine final : private space::BackingFile {
   void SetLog(std::shared_ptr<log::LogWriter> log);
   std::shared_ptr<log::LogWriter> SharedLog() const;  // without the gate
   void RemoveLog();
+  absl::Status MakeClean();
+
+  // --- give_back.cc
   enum class GiveBack { kLarge, kAll };
   // About `kept_pages` free pages stay with the file.
   absl::Status GiveSpaceBack(GiveBack what, uint64_t kept_pages);

@@ -30,9 +30,9 @@ namespace {
 // Of the log, sorted at once.
 constexpr uint64_t kBatchBytes = uint64_t{128} << 20;
 constexpr uint64_t kOperationsPerProgress = uint64_t{1} << 14;
-// Of so many pages, spread over the file, how many are to be in memory.
+// It is looked at so many pages, spread over the file, and one of so many may be missing in memory.
 constexpr uint64_t kPagesSampled = 256;
-constexpr uint64_t kPagesWanted = 240;
+constexpr uint64_t kSampledPerUncached = 16;
 
 struct OpenedLog {
   os::File file;
@@ -135,15 +135,16 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   if (!IsMutant(Mutant::kSkipGenerationFlush)) {
     ESPALIER_RETURN_IF_ERROR(log_->Flush(generation->end));
   }
+  // No checkpoint would have anything new to write, and none would make room.
+  if (transactions == 0 && !HasLogSpace(*log_)) return DoWithoutFullLog();
   if (transactions > 0) static_cast<void>(background_.Request());
   return absl::OkStatus();
 }
 
-// Each recovery that ends before its checkpoint has taken a block of the log. When there is none
-// left, this one ends as a close does.
+// Each recovery that ends before its checkpoint has taken a block of the log. When it is full of
+// them, this one ends as a close does.
 absl::Status Engine::DoWithoutFullLog() {
-  ESPALIER_RETURN_IF_ERROR(CheckpointOnce(Closing::kYes).status());
-  RemoveLog();
+  ESPALIER_RETURN_IF_ERROR(MakeClean());
   prepared_for_writing_ = false;
   return absl::OkStatus();
 }
@@ -221,11 +222,16 @@ bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload, Version version
 }
 
 bool Engine::IsMostlyCached() const {
+  const Bitmap& reachable = allocator_->reachable();
+  uint64_t sampled = 0;
   uint64_t cached = 0;
   for (uint64_t i = 0; i < kPagesSampled; ++i) {
-    cached += CachedFrom(file_pages_.load() * i / kPagesSampled, 1).cached ? 1 : 0;
+    const uint64_t page = reachable.size() * i / kPagesSampled;
+    if (!reachable.Test(page)) continue;
+    ++sampled;
+    cached += CachedFrom(page, 1).cached ? 1 : 0;
   }
-  return cached >= kPagesWanted;
+  return sampled - cached <= sampled / kSampledPerUncached;
 }
 
 absl::Status Engine::Replay(const os::File& log_file, uint64_t ring_bytes,

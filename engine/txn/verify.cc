@@ -81,7 +81,7 @@ class Verifier {
     log_ = engine_.log_;
     if (log_ != nullptr) {
       log_end_ = log_->end();
-      // The mark of a checkpoint that found the disk full is in memory only.
+      // The mark of a checkpoint that came to nothing is in memory only.
       if (engine_.PoisonStatus().ok()) {
         ESPALIER_RETURN_IF_ERROR(engine_.FlushLog(*log_, log_end_));
       }

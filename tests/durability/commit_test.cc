@@ -325,7 +325,7 @@ class FlushOverlaps : public os::SystemCallObserver {
   static bool IsFlush(const os::SystemCall& call) {
     using Kind = os::SystemCallKind;
     return call.kind == Kind::kSyncMapping || call.kind == Kind::kSyncData ||
-           call.kind == Kind::kWriteBack;
+           call.kind == Kind::kWriteBack || call.kind == Kind::kAwaitWriteBack;
   }
   std::atomic<int>& UnderWay(const os::SystemCall& call) {
     return call.path.ends_with("-wal") ? of_log_ : of_data_;

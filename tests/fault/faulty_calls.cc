@@ -56,10 +56,10 @@ bool FaultyCalls::IsFlushInUse(const SystemCall& call) {
   if (call.kind == SystemCallKind::kRename && call.second_path.ends_with("-wal")) {
     fresh_log_.store(true);
   }
-  const bool flush = call.kind == SystemCallKind::kSyncData ||
-                     call.kind == SystemCallKind::kSyncMapping ||
-                     call.kind == SystemCallKind::kWriteBack ||
-                     (call.kind == SystemCallKind::kWrite && call.durable);
+  const bool flush =
+      call.kind == SystemCallKind::kSyncData || call.kind == SystemCallKind::kSyncMapping ||
+      call.kind == SystemCallKind::kWriteBack || call.kind == SystemCallKind::kAwaitWriteBack ||
+      (call.kind == SystemCallKind::kWrite && call.durable);
   if (!flush || call.path.find("/.espalier-new-") != std::string_view::npos) return false;
   return !(of_log && fresh_log_.exchange(false));
 }

@@ -140,6 +140,7 @@ INSTANTIATE_TEST_SUITE_P(
         Kind{SystemCallKind::kAllocate, "kAllocate", true},
         Kind{SystemCallKind::kPunchHole, "kPunchHole", true},
         Kind{SystemCallKind::kWriteBack, "kWriteBack", false},
+        Kind{SystemCallKind::kAwaitWriteBack, "kAwaitWriteBack", false},
         Kind{SystemCallKind::kSyncData, "kSyncData", false},
         Kind{SystemCallKind::kSyncAll, "kSyncAll", false},
         Kind{SystemCallKind::kLock, "kLock", true}, Kind{SystemCallKind::kRename, "kRename", false},

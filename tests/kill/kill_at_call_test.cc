@@ -22,6 +22,7 @@
 #include "tests/kill/writer.h"
 #include "tests/support/child_process.h"
 #include "tests/support/shared_memory.h"
+#include "tests/support/test_database.h"
 
 namespace espalier::testing {
 namespace {
@@ -135,26 +136,64 @@ TEST_P(KillAtCallTest, OfARecovery) {
   }
 }
 
+// Opens the database and closes it, unless it is killed before.
+std::string OpenAndClose(const std::string& path) {
+  absl::StatusOr<Database> db = Database::Open(path, WriterOptions());
+  return std::string(db.ok() ? db->Close().message() : db.status().message());
+}
+
 // Each recovery leaves a record in the log, and only a checkpoint makes room. When a log of 256
 // blocks was full of them, nobody could open the database any more.
-TEST(KilledRecoveriesTest, NoneComesToItsCheckpoint) {
-  constexpr int kRecoveries = 300;
-  const uint64_t seed = TestSeed();
-  const os::TempDir dir;
-  const std::string path = dir.File("db.esp");
-  const SharedMemory<Ledger> ledger;
-  const KillPoint in_the_middle = {SystemCallKind::kWrite, "", Moment::kAfter};
-  const WriterTask writer = {.path = path, .seed = seed, .commits = 40};
-  ASSERT_FALSE(
-      RunUntilKilled([&] { return RunKilledAt(in_the_middle, 80, writer, *ledger); }).has_value());
-  const KillPoint checkpoint = {SystemCallKind::kWriteBack, "", Moment::kBefore};
-  const WriterTask opening = {.path = path, .seed = seed, .commits = 0};
-  for (int i = 0; i < kRecoveries; ++i) {
-    const std::optional<std::string> ended =
-        RunUntilKilled([&] { return RunKilledAt(checkpoint, 1, opening, *ledger); });
-    ASSERT_FALSE(ended.has_value()) << "recovery " << i << ": " << *ended;
+class KilledRecoveriesTest : public ::testing::Test {
+ protected:
+  // Leaves a database with a commit in its log.
+  KilledRecoveriesTest() {
+    EXPECT_EQ(InChild([&]() -> std::string {
+                auto* const db = new Database(*Database::Open(path_, WriterOptions()));
+                return std::string(db->Put(db->default_keyspace(), "key", "1").status().message());
+              }),
+              "");
   }
-  EXPECT_EQ(CheckInChild(path, seed, *ledger, AfterCheck::kClose), "");
+
+  void ExpectUsable() {
+    Database db = *Database::Open(path_, WriterOptions());
+    EXPECT_EQ(db.Get(db.default_keyspace(), "key").value_or(""), "1");
+    EXPECT_TRUE(db.Put(db.default_keyspace(), "another", "2").ok());
+    EXPECT_EQ(VerifyProblems(db), "");
+    EXPECT_TRUE(db.Close().ok());
+  }
+
+  const os::TempDir dir_;
+  const std::string path_ = dir_.File("db.esp");
+};
+
+TEST_F(KilledRecoveriesTest, NoneComesToItsCheckpoint) {
+  const auto killed_at = [&](SystemCallKind kind) {
+    return !RunUntilKilled([&] {
+              const KillAtCall observer({kind, "", Moment::kBefore}, 1);
+              return OpenAndClose(path_);
+            }).has_value();
+  };
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_TRUE(killed_at(SystemCallKind::kWriteBack)) << "recovery " << i;
+  }
+  // The log is full, and taken away when a checkpoint has what it held.
+  EXPECT_TRUE(killed_at(SystemCallKind::kRemove));
+  ExpectUsable();
+}
+
+// With nothing to replay there is no checkpoint, and writers waited for room for ever.
+TEST_F(KilledRecoveriesTest, NoneHasAnythingToReplay) {
+  const auto open = [&](bool checkpoint) {
+    return InChild([&]() -> std::string {
+      auto* const db = new Database(*Database::Open(path_, WriterOptions()));
+      return checkpoint ? std::string(db->Checkpoint().message()) : "";
+    });
+  };
+  ASSERT_EQ(open(true), "");
+  // So many that writers have to wait, and not so many that the log is full.
+  for (int i = 0; i < 230; ++i) ASSERT_EQ(open(false), "") << "recovery " << i;
+  ExpectUsable();
 }
 
 #define ESPALIER_KILL_POINTS(kind)                                     \
