@@ -295,6 +295,7 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   tail_.chain_value = header.checksum;
   tail_.sequence = header.sequence + 1;
   tail_version_ = version;
+  if (kind == RecordKind::kTransaction) newest_transaction_ = version;
   begin_block_ = false;
   tail_is_direct_ = direct;
   return Appended{place, LogPosition(end), newest_checkpoint_,
@@ -431,9 +432,9 @@ bool LogWriter::HasRoom(uint64_t besides) const {
          ring_bytes_;
 }
 
-Version LogWriter::version() const {
+Version LogWriter::newest_transaction() const {
   MutexLock lock(&mutex_);
-  return tail_version_;
+  return newest_transaction_;
 }
 
 absl::Status LogWriter::status() const {

@@ -108,8 +108,8 @@ class LogWriter {
   uint64_t reserved_bytes() const { return RoundUp(ring_bytes_ / 64, kBlockBytes); }
   // Bytes from the place that recovery would begin at to the end.
   uint64_t used_bytes() const;
-  // Of the newest record.
-  Version version() const;
+  // The version of the newest transaction that was appended by this writer; 0 if there was none.
+  Version newest_transaction() const;
   uint64_t flushes() const { return flush_latency().count(); }
   LatencyHistogram flush_latency() const;
   // The first flush that failed (INV-9).
@@ -163,6 +163,7 @@ class LogWriter {
   mutable CondVar flushed_;
   LogPlace tail_ ABSL_GUARDED_BY(mutex_);
   Version tail_version_ ABSL_GUARDED_BY(mutex_){0};
+  Version newest_transaction_ ABSL_GUARDED_BY(mutex_){0};
   // A flush ended the block that the tail lies in.
   bool begin_block_ ABSL_GUARDED_BY(mutex_) = true;
   bool tail_is_direct_ ABSL_GUARDED_BY(mutex_) = false;

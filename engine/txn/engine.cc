@@ -283,7 +283,8 @@ absl::Status Engine::WaitDurable(Version version) {
   if (IsMutant(Mutant::kDoNotWaitDurable)) return absl::OkStatus();
   ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   const std::shared_ptr<log::LogWriter> log = SharedLog();
-  if (log == nullptr || log->version() < version) return Checkpoint();
+  // The mark of a checkpoint that is being taken does not make its version durable yet.
+  if (log == nullptr || log->newest_transaction() < version) return Checkpoint();
   return FlushLog(*log, log->end());
 }
 

@@ -372,6 +372,45 @@ TEST_F(CommitTest, OneFlushOfAFileAtATime) {
   EXPECT_EQ(overlaps.overlaps(), 0);
 }
 
+// Holds the flush of the data file until something else has happened, or for a while.
+class HeldDataFlush : public os::SystemCallObserver {
+ public:
+  HeldDataFlush() { os::SetSystemCallObserverForTesting(this); }
+  ~HeldDataFlush() override { os::SetSystemCallObserverForTesting(nullptr); }
+  HeldDataFlush(const HeldDataFlush&) = delete;
+  HeldDataFlush& operator=(const HeldDataFlush&) = delete;
+
+  int BeforeCall(const os::SystemCall& call) override {
+    if (call.kind != os::SystemCallKind::kSyncMapping || call.path.ends_with("-wal")) return 0;
+    held_ = true;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    while (!released_ && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    if (!released_) waited_ = true;
+    return 0;
+  }
+  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
+
+  std::atomic<bool> held_ = false;
+  std::atomic<bool> released_ = false;
+  std::atomic<bool> waited_ = false;
+};
+
+// A checkpoint's mark has its version, and is in the log before the version is on the disk.
+TEST_F(CommitTest, WaitDurableWaitsForTheCheckpointThatIsBeingTaken) {
+  Database db = Open(Durability::kSync);
+  Begin(db);
+  WriteTransaction txn = *db.BeginWrite({.durability = Durability::kCheckpoint});
+  ASSERT_THAT(txn.Put(db.default_keyspace(), "unlogged", "1"), IsOk());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const CommitToken token, txn.Commit());
+  HeldDataFlush held;
+  std::thread checkpoint([&] { EXPECT_THAT(db.Checkpoint(), IsOk()); });
+  while (!held.held_) std::this_thread::yield();
+  EXPECT_THAT(db.WaitDurable(token), IsOk());
+  EXPECT_TRUE(held.waited_) << "durable before anything was flushed";
+  held.released_ = true;
+  checkpoint.join();
+}
+
 // And no more than that, though commits come while a checkpoint runs.
 TEST_F(CommitTest, OneCheckpointForTwoThirdsOfTheLog) {
   constexpr uint64_t kLogBytes = uint64_t{16} << 20;
