@@ -201,8 +201,10 @@ absl::Status Engine::Load() {
     const bool recovers = !slot.clean && slot.log_generation != 0;
     access_ = recovers ? os::Access::kPrivate : os::Access::kReadOnly;
   }
-  const size_t wanted = options_.address_space_bytes != 0 ? options_.address_space_bytes
-                                                          : os::Mapping::DefaultReservation();
+  // What a private recovery has changed is in the mapping alone, which cannot be made again.
+  const size_t wanted = options_.address_space_bytes != 0 && access_ != os::Access::kPrivate
+                            ? options_.address_space_bytes
+                            : os::Mapping::DefaultReservation();
   ESPALIER_ASSIGN_OR_RETURN(source_, MapFile(file_pages, wanted));
   file_pages_.store(file_pages);
 
