@@ -257,9 +257,14 @@ absl::Status Engine::WriteData(const FrozenVersion& frozen) {
     const uint64_t end = stretch.first + stretch.count;
     for (uint64_t first = stretch.first; first < end; first += step_pages) {
       const PageRun step{first, std::min(step_pages, end - first)};
-      Seal(frozen, step);
+      const std::span<const PageNumber> nodes = frozen.NodesIn(step);
+      Seal(*frozen.source, nodes);
       // After an error, too, all pages get their checksums: Verify() still looks at them.
       if (!status.ok()) continue;
+      if (nodes.size() >= step.count / kPagesPerDensePage) {
+        frozen.source->mapping().DropTranslations(step.first << page_shift_,
+                                                  step.count << page_shift_);
+      }
       status = WriteStep(frozen, step, before);
       before = step;
     }
@@ -268,21 +273,17 @@ absl::Status Engine::WriteData(const FrozenVersion& frozen) {
 }
 
 // Pages that a fault replaced by zeros get the checksum of those: the flush reports the fault.
-void Engine::Seal(const FrozenVersion& frozen, const PageRun& step) {
-  for (const PageNumber number : frozen.NodesIn(step)) {
+void Engine::Seal(page::PageSource& source, std::span<const PageNumber> nodes) {
+  for (const PageNumber number : nodes) {
     if (IsMutant(Mutant::kSkipSealing)) return;
-    page::SealPage(frozen.source->write_page(number), page_bytes(), number);
+    page::SealPage(source.write_page(number), page_bytes(), number);
   }
 }
 
 absl::Status Engine::WriteStep(const FrozenVersion& frozen, const PageRun& step,
                                const PageRun& before) {
-  const uint64_t offset = step.first << page_shift_;
-  const uint64_t length = step.count << page_shift_;
-  if (frozen.NodesIn(step).size() >= step.count / kPagesPerDensePage) {
-    frozen.source->mapping().DropTranslations(offset, length);
-  }
-  ESPALIER_RETURN_IF_ERROR(FlushAlone([&] { return file_.StartWriteBack(offset, length); }));
+  ESPALIER_RETURN_IF_ERROR(FlushAlone(
+      [&] { return file_.StartWriteBack(step.first << page_shift_, step.count << page_shift_); }));
   if (before.count > 0) {
     ESPALIER_RETURN_IF_ERROR(FlushAlone([&] {
       return file_.AwaitWriteBack(before.first << page_shift_, before.count << page_shift_);

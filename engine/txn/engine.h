@@ -298,7 +298,7 @@ class Engine final : private space::BackingFile {
   absl::Status FlushAlone(absl::FunctionRef<absl::Status()> flush);
   absl::Status SyncMapping(os::Mapping& mapping, uint64_t offset, uint64_t length);
   absl::Status WriteData(const FrozenVersion& frozen);
-  void Seal(const FrozenVersion& frozen, const PageRun& step);
+  void Seal(page::PageSource& source, std::span<const PageNumber> nodes);
   absl::Status WriteStep(const FrozenVersion& frozen, const PageRun& step, const PageRun& before);
   absl::Status FlushData(const FrozenVersion& frozen);
   absl::Status FlushMark(const FrozenVersion& frozen);
