@@ -152,15 +152,15 @@ TEST_P(LogFlushTest, ACheckpointIsFlushedByItself) {
 // A device that takes its time, whatever this machine has.
 class SlowFlushes : public os::SystemCallObserver {
  public:
-  SlowFlushes() { os::SetSystemCallObserverForTesting(this); }
-  ~SlowFlushes() override { os::SetSystemCallObserverForTesting(nullptr); }
   int BeforeCall(const os::SystemCall& call) override {
     if (call.durable || call.kind == SystemCallKind::kSyncMapping) {
       std::this_thread::sleep_for(std::chrono::microseconds(500));
     }
     return 0;
   }
-  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 TEST_P(LogFlushTest, ManyThreadsShareFlushes) {

@@ -189,8 +189,7 @@ TEST_P(LogWriterTest, AFullRingChangesNothing) {
 // Refuses to see written what no write may touch.
 class WriteWatch : public os::SystemCallObserver {
  public:
-  explicit WriteWatch(const TestLog& log) : log_(log) { os::SetSystemCallObserverForTesting(this); }
-  ~WriteWatch() override { os::SetSystemCallObserverForTesting(nullptr); }
+  explicit WriteWatch(const TestLog& log) : log_(log) {}
 
   // Of the stream; from sector to sector.
   void Protect(uint64_t begin, uint64_t end) {
@@ -211,12 +210,12 @@ class WriteWatch : public os::SystemCallObserver {
     }
     return 0;
   }
-  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
 
  private:
   const TestLog& log_;
   uint64_t begin_ = 0;
   uint64_t end_ = 0;
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 // Everything at random, many times round the ring, with ends of the process in between.

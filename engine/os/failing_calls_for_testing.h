@@ -21,12 +21,7 @@ class FailingCalls : public SystemCallObserver {
   // them in all.
   explicit FailingCalls(SystemCallKind kind, int error = 0, int skip = 0,
                         int count = std::numeric_limits<int>::max())
-      : kind_(kind), error_(error), skip_(skip), count_(count) {
-    SetSystemCallObserverForTesting(this);
-  }
-  ~FailingCalls() override { SetSystemCallObserverForTesting(nullptr); }
-  FailingCalls(const FailingCalls&) = delete;
-  FailingCalls& operator=(const FailingCalls&) = delete;
+      : kind_(kind), error_(error), skip_(skip), count_(count) {}
 
   // How many calls of the kind there were, failed ones included.
   int calls() const { return calls_; }
@@ -39,7 +34,6 @@ class FailingCalls : public SystemCallObserver {
     const int index = calls_++;
     return index >= skip_ && index - skip_ < count_ ? error_ : 0;
   }
-  void AfterCall(const SystemCall& /*call*/, int /*result_errno*/) override {}
 
  private:
   const SystemCallKind kind_;
@@ -48,6 +42,7 @@ class FailingCalls : public SystemCallObserver {
   const int count_;
   std::atomic<int> calls_{0};
   std::atomic<uint64_t> bytes_{0};
+  ScopedSystemCallObserver observing_{this};
 };
 
 }  // namespace espalier::os

@@ -3,6 +3,7 @@
 //
 //   class FailNth : public os::SystemCallObserver {
 //     int BeforeCall(const os::SystemCall& call) override { return --left_ == 0 ? EIO : 0; }
+//     os::ScopedSystemCallObserver observing_{this};
 //   };
 //
 // Each call to the kernel is reported by itself, so that a write that the kernel takes in two parts
@@ -63,25 +64,33 @@ class SystemCallObserver {
   virtual ~SystemCallObserver() = default;
 
   // 0: go on with the call. An errno: do not make the call, behave as if it had failed so.
-  virtual int BeforeCall(const SystemCall& call) = 0;
+  virtual int BeforeCall(const SystemCall& /*call*/) { return 0; }
 
   // kRead, kWrite: of how many bytes the kernel is asked at most, between 1 and call.length. Less
   // is a short read or write, after which the rest follows as a call of its own.
   virtual uint64_t LimitLength(const SystemCall& call) { return call.length; }
 
   // Follows each BeforeCall; `result_errno` is 0 or what the call failed with, injected or real.
-  virtual void AfterCall(const SystemCall& call, int result_errno) = 0;
+  virtual void AfterCall(const SystemCall& /*call*/, int /*result_errno*/) {}
 };
 
 namespace fault_injection_internal {
 inline std::atomic<SystemCallObserver*> observer{nullptr};
 }  // namespace fault_injection_internal
 
-// Makes `observer` (nullptr: nobody) see all calls of this process. It must outlive its time as the
-// observer; set it only while no other thread is inside the engine.
-inline void SetSystemCallObserverForTesting(SystemCallObserver* observer) {
-  fault_injection_internal::observer.store(observer, std::memory_order_release);
-}
+// While it lives, `observer` sees all calls of this process: one at a time. It begins and ends
+// while no other thread is inside the engine. An observer may have it as its last member.
+class ScopedSystemCallObserver {
+ public:
+  explicit ScopedSystemCallObserver(SystemCallObserver* observer) {
+    fault_injection_internal::observer.store(observer, std::memory_order_release);
+  }
+  ~ScopedSystemCallObserver() {
+    fault_injection_internal::observer.store(nullptr, std::memory_order_release);
+  }
+  ScopedSystemCallObserver(const ScopedSystemCallObserver&) = delete;
+  ScopedSystemCallObserver& operator=(const ScopedSystemCallObserver&) = delete;
+};
 
 }  // namespace espalier::os
 

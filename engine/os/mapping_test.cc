@@ -231,9 +231,6 @@ TEST_F(MappingTest, DroppedTranslationsLoseNoStore) {
 // Sees the calls that the crash laboratory needs to see, with what they carry.
 class Recorder : public SystemCallObserver {
  public:
-  Recorder() { SetSystemCallObserverForTesting(this); }
-  ~Recorder() override { SetSystemCallObserverForTesting(nullptr); }
-
   std::vector<SystemCallKind> kinds;
   std::vector<uint8_t> flushed;
   uint64_t length = 0;  // of the last call
@@ -249,6 +246,9 @@ class Recorder : public SystemCallObserver {
   void AfterCall(const SystemCall& /*call*/, int result_errno) override {
     EXPECT_EQ(result_errno, 0);
   }
+
+ private:
+  ScopedSystemCallObserver observing_{this};
 };
 
 // A range that went over the end once took the neighbours' pages, a stack among them.

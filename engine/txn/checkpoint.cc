@@ -20,7 +20,9 @@
 namespace espalier::txn {
 namespace {
 
-// What is written back at once; two steps are under way.
+// What is written back at once; two steps are under way. A step ends where the file offset is a
+// multiple of this, as the page cache's folios do, none of which is larger: one on both sides would
+// be written twice, whole.
 constexpr uint64_t kStepBytes = uint64_t{2} << 20;
 // Where one page of so many is about to be written back, the others are mapped again for less.
 constexpr uint64_t kPagesPerDensePage = 16;
@@ -255,8 +257,9 @@ absl::Status Engine::WriteData(const FrozenVersion& frozen) {
   PageRun before{0, 0};
   for (const PageRun& stretch : frozen.unflushed.stretches) {
     const uint64_t end = stretch.first + stretch.count;
-    for (uint64_t first = stretch.first; first < end; first += step_pages) {
-      const PageRun step{first, std::min(step_pages, end - first)};
+    for (uint64_t first = stretch.first; first < end;) {
+      const PageRun step{first, std::min(step_pages - first % step_pages, end - first)};
+      first += step.count;
       const std::span<const PageNumber> nodes = frozen.NodesIn(step);
       Seal(*frozen.source, nodes);
       // After an error, too, all pages get their checksums: Verify() still looks at them.

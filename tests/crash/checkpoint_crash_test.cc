@@ -26,18 +26,8 @@ using testing::SmallMappingOptions;
 
 constexpr uint64_t kSlotOffsets[2] = {16384, 32768};
 
-class Observer : public os::SystemCallObserver {
- public:
-  Observer() { os::SetSystemCallObserverForTesting(this); }
-  ~Observer() override { os::SetSystemCallObserverForTesting(nullptr); }
-  Observer(const Observer&) = delete;
-  Observer& operator=(const Observer&) = delete;
-
-  int BeforeCall(const os::SystemCall&) override { return 0; }
-};
-
 // Flushes that cover more than a slot, and those of slots.
-class FlushCounter : public Observer {
+class FlushCounter : public os::SystemCallObserver {
  public:
   void AfterCall(const os::SystemCall& call, int) override {
     if (call.kind != os::SystemCallKind::kSyncMapping) return;
@@ -48,6 +38,9 @@ class FlushCounter : public Observer {
 
   int data = 0;
   int slots = 0;
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 // "Exactly one msync per checkpoint" (docs/design.md, facts), and one for its slot.
@@ -76,7 +69,7 @@ TEST(CheckpointCrashTest, OneFlushOfTheDataForEachCheckpoint) {
 }
 
 // The order of writes and flushes of the slots: 'A' a write of the first, 'a' its flush, and so on.
-class SlotOrder : public Observer {
+class SlotOrder : public os::SystemCallObserver {
  public:
   void AfterCall(const os::SystemCall& call, int) override {
     if (call.offset != kSlotOffsets[0] && call.offset != kSlotOffsets[1]) return;
@@ -86,6 +79,9 @@ class SlotOrder : public Observer {
   }
 
   std::string steps;
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 // The slot that a handle finds may be cached only: whoever wrote it was killed before the flush.
@@ -110,7 +106,7 @@ TEST(CheckpointCrashTest, TheFoundSlotIsDurableBeforeTheOtherIsOverwritten) {
 }
 
 // Holds a flush of the data up until it may go on.
-class HeldFlush : public Observer {
+class HeldFlush : public os::SystemCallObserver {
  public:
   explicit HeldFlush(std::string path) : path_(std::move(path)) {}
 
@@ -121,7 +117,6 @@ class HeldFlush : public Observer {
     }
     return 0;
   }
-  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
   void AwaitBegin() const {
     while (!begun_) std::this_thread::yield();
   }
@@ -134,6 +129,7 @@ class HeldFlush : public Observer {
   const std::string path_;
   std::atomic<bool> begun_{false};
   std::atomic<bool> go_on_{false};
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 // INV-5: while a checkpoint is not durable, its predecessor needs all of the log. Writers fill what
@@ -202,7 +198,7 @@ TEST_F(HeldCheckpointTest, KeepsTheLogOfARecovery) {
 
 // INV-14: a new database has its content, and that on the disk, before it has its name; and its
 // name is on the disk before anybody is told that there is a database.
-class CreationOrder : public Observer {
+class CreationOrder : public os::SystemCallObserver {
  public:
   void AfterCall(const os::SystemCall& call, int result_errno) override {
     if (result_errno != 0) return;
@@ -222,6 +218,9 @@ class CreationOrder : public Observer {
   }
 
   std::string steps;
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 TEST(CheckpointCrashTest, ANewDatabaseIsFlushedBeforeItHasItsName) {

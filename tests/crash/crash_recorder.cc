@@ -34,11 +34,7 @@ CrashRecorder::CrashRecorder(std::string directory, LogWay log_way, uint64_t see
       crash_point_(std::move(crash_point)),
       disk_(ReadDirectory(directory_)),
       buffer_(kLookBytes),
-      random_(seed) {
-  os::SetSystemCallObserverForTesting(this);
-}
-
-CrashRecorder::~CrashRecorder() { os::SetSystemCallObserverForTesting(nullptr); }
+      random_(seed) {}
 
 void CrashRecorder::set_lie(Lie lie) {
   const std::lock_guard lock(mutex_);

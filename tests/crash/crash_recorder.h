@@ -57,9 +57,6 @@ class CrashRecorder : public os::SystemCallObserver {
 
   // What the directory contains is durable. The path must be canonical.
   CrashRecorder(std::string directory, LogWay log_way, uint64_t seed, CrashPoint crash_point);
-  ~CrashRecorder() override;
-  CrashRecorder(const CrashRecorder&) = delete;
-  CrashRecorder& operator=(const CrashRecorder&) = delete;
 
   // From now on.
   void set_lie(Lie lie);
@@ -113,6 +110,7 @@ class CrashRecorder : public os::SystemCallObserver {
   uint64_t crash_one_in_ = 0;
   os::SystemCallObserver* witness_ = nullptr;
   std::mt19937_64 random_;
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 }  // namespace espalier::testing

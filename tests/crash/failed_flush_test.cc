@@ -28,48 +28,39 @@ constexpr auto kDeviceError = absl::StatusCode::kInternal;
 // The write of a checkpoint slot fails, and no other.
 class FailingSlotWrite : public os::SystemCallObserver {
  public:
-  FailingSlotWrite() { os::SetSystemCallObserverForTesting(this); }
-  ~FailingSlotWrite() override { os::SetSystemCallObserverForTesting(nullptr); }
-  FailingSlotWrite(const FailingSlotWrite&) = delete;
-  FailingSlotWrite& operator=(const FailingSlotWrite&) = delete;
-
   int BeforeCall(const SystemCall& call) override {
     const bool is_slot =
         call.kind == SystemCallKind::kWrite && (call.offset == 16384 || call.offset == 32768);
     return is_slot ? EIO : 0;
   }
-  void AfterCall(const SystemCall& /*call*/, int /*result_errno*/) override {}
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 // No flush of the log succeeds.
 class FailingLog : public os::SystemCallObserver {
  public:
-  FailingLog() { os::SetSystemCallObserverForTesting(this); }
-  ~FailingLog() override { os::SetSystemCallObserverForTesting(nullptr); }
-  FailingLog(const FailingLog&) = delete;
-  FailingLog& operator=(const FailingLog&) = delete;
-
   int BeforeCall(const SystemCall& call) override {
     const bool flush = call.durable || call.kind == SystemCallKind::kSyncMapping;
     return flush && call.path.ends_with("-wal") ? EIO : 0;
   }
-  void AfterCall(const SystemCall& /*call*/, int /*result_errno*/) override {}
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 // What is written to the log once it has its name fails.
 class FailingLogWrites : public os::SystemCallObserver {
  public:
-  FailingLogWrites() { os::SetSystemCallObserverForTesting(this); }
-  ~FailingLogWrites() override { os::SetSystemCallObserverForTesting(nullptr); }
-  FailingLogWrites(const FailingLogWrites&) = delete;
-  FailingLogWrites& operator=(const FailingLogWrites&) = delete;
-
   int BeforeCall(const SystemCall& call) override {
     const bool writes =
         call.kind == SystemCallKind::kWrite || call.kind == SystemCallKind::kSyncMapping;
     return writes && call.path.ends_with("-wal") ? EIO : 0;
   }
-  void AfterCall(const SystemCall& /*call*/, int /*result_errno*/) override {}
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 class FailedFlushTest : public ::testing::Test {

@@ -24,11 +24,6 @@ constexpr size_t kValueBytes = 100;
 // Whether the file is given blocks, or loses some.
 class SpaceObserver : public os::SystemCallObserver {
  public:
-  SpaceObserver() { os::SetSystemCallObserverForTesting(this); }
-  ~SpaceObserver() override { os::SetSystemCallObserverForTesting(nullptr); }
-  SpaceObserver(const SpaceObserver&) = delete;
-  SpaceObserver& operator=(const SpaceObserver&) = delete;
-
   int given() const { return given_; }
   int taken() const { return taken_; }
 
@@ -38,11 +33,11 @@ class SpaceObserver : public os::SystemCallObserver {
     taken_ += call.kind == Kind::kPunchHole || call.kind == Kind::kTruncate ? 1 : 0;
     return 0;
   }
-  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
 
  private:
   std::atomic<int> given_ = 0;
   std::atomic<int> taken_ = 0;
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 class CheckpointSpaceTest : public ::testing::Test {

@@ -23,12 +23,7 @@ namespace {
 class FlushCounter : public os::SystemCallObserver {
  public:
   // Of files whose path ends with this.
-  explicit FlushCounter(std::string_view suffix = "") : suffix_(suffix) {
-    os::SetSystemCallObserverForTesting(this);
-  }
-  ~FlushCounter() override { os::SetSystemCallObserverForTesting(nullptr); }
-  FlushCounter(const FlushCounter&) = delete;
-  FlushCounter& operator=(const FlushCounter&) = delete;
+  explicit FlushCounter(std::string_view suffix = "") : suffix_(suffix) {}
 
   int flushes() const { return flushes_; }
   int finished() const { return finished_; }
@@ -61,6 +56,7 @@ class FlushCounter : public os::SystemCallObserver {
   std::atomic<int> flushes_{0};
   std::atomic<int> finished_{0};
   std::atomic<uint64_t> largest_{0};
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 class CommitTest : public ::testing::Test {
@@ -302,11 +298,6 @@ TEST_F(CommitTest, ACheckpointFlushesLittleOfTheLog) {
 // a file description of its own, and its errors are its own.
 class FlushOverlaps : public os::SystemCallObserver {
  public:
-  FlushOverlaps() { os::SetSystemCallObserverForTesting(this); }
-  ~FlushOverlaps() override { os::SetSystemCallObserverForTesting(nullptr); }
-  FlushOverlaps(const FlushOverlaps&) = delete;
-  FlushOverlaps& operator=(const FlushOverlaps&) = delete;
-
   int overlaps() const { return overlaps_; }
   int flushes() const { return flushes_; }
 
@@ -335,6 +326,7 @@ class FlushOverlaps : public os::SystemCallObserver {
   std::atomic<int> of_data_{0};
   std::atomic<int> overlaps_{0};
   std::atomic<int> flushes_{0};
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 // INV-9: the kernel reports a failure once for each open file. Were two flushes under way, it could
@@ -375,11 +367,6 @@ TEST_F(CommitTest, OneFlushOfAFileAtATime) {
 // Holds the flush of the data file until something else has happened, or for a while.
 class HeldDataFlush : public os::SystemCallObserver {
  public:
-  HeldDataFlush() { os::SetSystemCallObserverForTesting(this); }
-  ~HeldDataFlush() override { os::SetSystemCallObserverForTesting(nullptr); }
-  HeldDataFlush(const HeldDataFlush&) = delete;
-  HeldDataFlush& operator=(const HeldDataFlush&) = delete;
-
   int BeforeCall(const os::SystemCall& call) override {
     if (call.kind != os::SystemCallKind::kSyncMapping || call.path.ends_with("-wal")) return 0;
     held_ = true;
@@ -388,11 +375,13 @@ class HeldDataFlush : public os::SystemCallObserver {
     if (!released_) waited_ = true;
     return 0;
   }
-  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
 
   std::atomic<bool> held_ = false;
   std::atomic<bool> released_ = false;
   std::atomic<bool> waited_ = false;
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 // A checkpoint's mark has its version, and is in the log before the version is on the disk.

@@ -25,11 +25,7 @@ std::string Fault::Name() const {
 }
 
 FaultyCalls::FaultyCalls(const Fault& fault, FaultCounter* counter)
-    : fault_(fault), counter_(counter) {
-  os::SetSystemCallObserverForTesting(this);
-}
-
-FaultyCalls::~FaultyCalls() { os::SetSystemCallObserverForTesting(nullptr); }
+    : fault_(fault), counter_(counter) {}
 
 int FaultyCalls::BeforeCall(const SystemCall& call) {
   if (call.kind != fault_.kind) return 0;

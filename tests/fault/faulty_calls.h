@@ -38,9 +38,6 @@ struct FaultCounter {
 class FaultyCalls : public os::SystemCallObserver {
  public:
   FaultyCalls(const Fault& fault, FaultCounter* counter);
-  ~FaultyCalls() override;
-  FaultyCalls(const FaultyCalls&) = delete;
-  FaultyCalls& operator=(const FaultyCalls&) = delete;
 
   int BeforeCall(const os::SystemCall& call) override;
   uint64_t LimitLength(const os::SystemCall& call) override;
@@ -54,6 +51,7 @@ class FaultyCalls : public os::SystemCallObserver {
   FaultCounter* const counter_;
   // A log was renamed into its place, and nothing was written to it since.
   std::atomic<bool> fresh_log_{false};
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 }  // namespace espalier::testing

@@ -18,7 +18,6 @@
 #include <random>
 #include <string>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/seed_for_testing.h"
 #include "engine/os/fault_injection.h"
@@ -83,7 +82,9 @@ class ForgetsTheFlush : public os::SystemCallObserver {
     close(fd);
     return 0;
   }
-  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 class FilesystemsTest : public ::testing::Test {
@@ -279,9 +280,7 @@ TEST_F(FilesystemsTest, FindsCommitsThatWereNotLogged) {
 
 TEST_F(FilesystemsTest, FindsAFlushThatIsMissing) {
   if (const std::string missing = Missing(kExt4); !missing.empty()) GTEST_SKIP() << missing;
-  ForgetsTheFlush forgets;
-  os::SetSystemCallObserverForTesting(&forgets);
-  const absl::Cleanup nobody = [] { os::SetSystemCallObserverForTesting(nullptr); };
+  const ForgetsTheFlush forgets;
   EXPECT_THAT(Find(Dishonesty::kNone), HasSubstr(kLost));
 }
 

@@ -143,12 +143,7 @@ TEST_F(OpeningTest, FileOfAnotherProgram) {
 // Somebody makes a file of that name just before the new database gets it (INV-14).
 class Forestaller : public os::SystemCallObserver {
  public:
-  explicit Forestaller(std::string path) : path_(std::move(path)) {
-    os::SetSystemCallObserverForTesting(this);
-  }
-  ~Forestaller() override { os::SetSystemCallObserverForTesting(nullptr); }
-  Forestaller(const Forestaller&) = delete;
-  Forestaller& operator=(const Forestaller&) = delete;
+  explicit Forestaller(std::string path) : path_(std::move(path)) {}
 
   int BeforeCall(const os::SystemCall& call) override {
     if (call.kind == os::SystemCallKind::kRename && call.second_path == path_) {
@@ -156,10 +151,10 @@ class Forestaller : public os::SystemCallObserver {
     }
     return 0;
   }
-  void AfterCall(const os::SystemCall& /*call*/, int /*result_errno*/) override {}
 
  private:
   const std::string path_;
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 TEST_F(OpeningTest, CreatedMeanwhileByAnother) {

@@ -44,9 +44,8 @@ void PrintTo(const KillPoint& point, std::ostream* out) {
 // Kills its own process at the n-th call.
 class KillAtCall : public os::SystemCallObserver {
  public:
-  KillAtCall(const KillPoint& point, int n) : point_(point), left_(n) {
-    os::SetSystemCallObserverForTesting(this);
-  }
+  KillAtCall(const KillPoint& point, int n) : point_(point), left_(n) {}
+
   int BeforeCall(const SystemCall& call) override {
     if (point_.moment == Moment::kBefore) Count(call);
     return 0;
@@ -62,6 +61,7 @@ class KillAtCall : public os::SystemCallObserver {
 
   const KillPoint point_;
   std::atomic<int> left_;
+  os::ScopedSystemCallObserver observing_{this};
 };
 
 // Each n in the long target; otherwise, where there are many calls, some are left out.

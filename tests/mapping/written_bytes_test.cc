@@ -1,6 +1,7 @@
 // What the kernel will write to the device because of what was stored: the pages that changed, and
 // little more. A store into a large folio of the page cache has all of it written; folios come from
-// loads, from read-ahead and from other programs that read the file.
+// loads, from read-ahead and from other programs that read the file, and are nowhere larger than 2
+// MiB.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "absl/strings/str_format.h"
 #include "engine/base/seed_for_testing.h"
 #include "engine/base/status_for_testing.h"
+#include "engine/os/fault_injection.h"
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
@@ -28,6 +30,7 @@ namespace {
 constexpr uint64_t kRecords = 200000;
 constexpr uint64_t kUpdates = 256;
 constexpr uint64_t kPageBytes = 4096;
+constexpr uint64_t kLargestFolioBytes = uint64_t{2} << 20;
 
 std::string KeyOf(uint64_t i) { return absl::StrFormat("key %012d", i); }
 
@@ -57,6 +60,23 @@ uint64_t ChangedPages(std::string_view before, std::string_view after) {
   }
   return pages;
 }
+
+class WriteBacks : public os::SystemCallObserver {
+ public:
+  int BeforeCall(const os::SystemCall& call) override {
+    if (call.kind != os::SystemCallKind::kWriteBack) return 0;
+    const uint64_t last = call.offset + call.length - 1;
+    if (call.length == kLargestFolioBytes) ++large;
+    if (call.offset / kLargestFolioBytes != last / kLargestFolioBytes) ++across;
+    return 0;
+  }
+
+  int large = 0;
+  int across = 0;  // of folios that the next one writes again
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
+};
 
 class WrittenBytesTest : public ::testing::Test {
  protected:
@@ -134,6 +154,20 @@ TEST_F(WrittenBytesTest, OfAFileThatAnotherProcessRead) {
   ASSERT_EQ(std::system(absl::StrCat("cat '", path_, "' > /dev/null").c_str()), 0);
   ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, OpenWithoutLog());
   ExpectLittleWritten(db, "read by another process");
+}
+
+TEST_F(WrittenBytesTest, OfOneFolioInOneStep) {
+  Load();
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, OpenWithoutLog());
+  const WriteBacks write_backs;
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction transaction, db.BeginWrite());
+  for (uint64_t i = 0; i < kRecords; ++i) {
+    ASSERT_THAT(transaction.Put(db.default_keyspace(), KeyOf(i), std::string(100, 'w')), IsOk());
+  }
+  ASSERT_THAT(transaction.Commit(), IsOk());
+  ASSERT_THAT(db.Checkpoint(), IsOk());
+  EXPECT_GT(write_backs.large, 8);
+  EXPECT_EQ(write_backs.across, 0);
 }
 
 }  // namespace
