@@ -39,6 +39,8 @@
   M(ReplayUnsoundRun)               \
   M(ReplayUnsoundLeaf)              \
   M(TakeOtherLeaves)                \
+  M(TakeOtherRuns)                  \
+  M(RecoverFromCache)               \
   M(SkipFoundLogFlush)              \
   M(SkipFoundRunFlush)              \
   M(SkipFoundSlotFlush)             \

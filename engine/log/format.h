@@ -54,6 +54,8 @@ inline constexpr uint64_t kSectorBytes = 512;
 inline constexpr uint64_t kRecordAlignment = 8;
 // Larger rings are refused: a hostile header must not make us reserve all addresses.
 inline constexpr uint64_t kMaxRingBytes = uint64_t{1} << 40;
+// Of those that are made.
+inline constexpr uint64_t kMinRingBytes = uint64_t{1} << 20;
 
 inline constexpr uint64_t kMaxPayloadBytes = uint64_t{1} << 31;
 

@@ -20,16 +20,17 @@ absl::StatusOr<std::optional<Header>> ReadHeader(const os::File& file) {
   return Header::Decode(std::span(bytes).first(read));
 }
 
-LogReader::LogReader(const os::File* file, uint64_t ring_bytes, const LogPlace& start)
-    : file_(file), ring_bytes_(ring_bytes), place_(start) {}
+LogReader::LogReader(const os::File* file, uint64_t ring_bytes, const LogPlace& start,
+                     os::ReadFrom from)
+    : file_(file), reader_(file, from), ring_bytes_(ring_bytes), place_(start) {}
 
-absl::StatusOr<uint64_t> LogReader::Read(uint64_t position, std::span<uint8_t> buffer) const {
+absl::StatusOr<uint64_t> LogReader::Read(uint64_t position, std::span<uint8_t> buffer) {
   uint64_t done = 0;
   while (done < buffer.size()) {
     const uint64_t in_ring = (position + done) % ring_bytes_;
     const uint64_t step = std::min<uint64_t>(buffer.size() - done, ring_bytes_ - in_ring);
     ESPALIER_ASSIGN_OR_RETURN(const size_t read,
-                              file_->ReadAt(kBlockBytes + in_ring, buffer.subspan(done, step)));
+                              reader_.ReadAt(kBlockBytes + in_ring, buffer.subspan(done, step)));
     done += read;
     if (read < step) break;
   }

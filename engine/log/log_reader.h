@@ -12,6 +12,7 @@
 #include "engine/base/types.h"
 #include "engine/log/format.h"
 #include "engine/os/file.h"
+#include "engine/os/file_reader.h"
 
 namespace espalier::log {
 
@@ -21,7 +22,8 @@ absl::StatusOr<std::optional<Header>> ReadHeader(const os::File& file);
 // One thread. Any bytes in the file are safe to read. The file must outlive it.
 class LogReader {
  public:
-  LogReader(const os::File* file, uint64_t ring_bytes, const LogPlace& start);
+  LogReader(const os::File* file, uint64_t ring_bytes, const LogPlace& start,
+            os::ReadFrom from = os::ReadFrom::kCache);
 
   struct Record {
     LogPosition position;
@@ -42,9 +44,10 @@ class LogReader {
                                                std::optional<RecordKind> only_kind);
   // `length` bytes of the stream, or fewer where the file ends. Valid until the next call.
   absl::StatusOr<std::span<const uint8_t>> Fetch(uint64_t position, uint64_t length);
-  absl::StatusOr<uint64_t> Read(uint64_t position, std::span<uint8_t> buffer) const;
+  absl::StatusOr<uint64_t> Read(uint64_t position, std::span<uint8_t> buffer);
 
   const os::File* const file_;
+  os::FileReader reader_;
   const uint64_t ring_bytes_;
   // No record can end behind this: the file has no more, or it would overwrite the first. Known
   // from the first access on.

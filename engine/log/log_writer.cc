@@ -10,6 +10,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/catch_bad_alloc.h"
 #include "engine/base/endian.h"
 #include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
@@ -18,8 +19,6 @@
 namespace espalier::log {
 namespace {
 
-// What a ring has in any case, and what is asked for at the least where addresses are scarce.
-constexpr uint64_t kMinRingBytes = uint64_t{1} << 20;
 // The ring comes to have bytes of its own in such steps: blocks that were written before can be
 // written again without the file system's journal.
 constexpr uint64_t kGrowthBytes = uint64_t{1} << 20;
@@ -73,7 +72,7 @@ absl::Status LogWriter::Map() {
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Create(const std::string& path,
                                                              const Uuid& uuid, uint64_t ring_bytes,
                                                              Callbacks callbacks) {
-  ring_bytes = std::max(RoundUp(ring_bytes, kBlockBytes), kMinRingBytes);
+  ring_bytes = RoundUp(std::clamp(ring_bytes, kMinRingBytes, kMaxRingBytes), kBlockBytes);
   // Under another name until it is whole (as INV-14 has it for the database).
   ESPALIER_ASSIGN_OR_RETURN(const std::string temporary, os::TemporaryNameBeside(path));
   ESPALIER_ASSIGN_OR_RETURN(os::File file, os::File::CreateExclusive(temporary));
@@ -358,12 +357,12 @@ absl::Status LogWriter::Flush(LogPosition end) {
     if (IsMutant(Mutant::kAcknowledgeFollowersEarly)) durable_ = target;
   }
   const auto begin = std::chrono::steady_clock::now();
-  absl::Status status =
-      IsMutant(Mutant::kSkipRunFlush) ? absl::OkStatus() : callbacks_.before_flush();
-  if (status.ok() && mapped_begin != mapped_end) status = SyncMapped(mapped_begin, mapped_end);
-  if (status.ok() && blocks_bytes > 0) {
-    status = WriteBlocks(*direct_, blocks_begin, {spare_.bytes.get(), blocks_bytes});
-  }
+  const absl::Status status = CatchBadAlloc([&] {
+    if (!IsMutant(Mutant::kSkipRunFlush)) ESPALIER_RETURN_IF_ERROR(callbacks_.before_flush());
+    if (mapped_begin != mapped_end) ESPALIER_RETURN_IF_ERROR(SyncMapped(mapped_begin, mapped_end));
+    if (blocks_bytes == 0) return absl::OkStatus();
+    return WriteBlocks(*direct_, blocks_begin, {spare_.bytes.get(), blocks_bytes});
+  });
   if (status.ok()) callbacks_.on_durable(version);
   {
     MutexLock lock(&mutex_);
@@ -394,7 +393,7 @@ absl::Status LogWriter::FlushCheckpoint(LogPosition begin, LogPosition end) {
     if (mapped && !IsMutant(Mutant::kShareCheckpointBlock)) begin_block_ = true;
   }
   if (!mapped) return Flush(end);
-  const absl::Status status = SyncMapped(begin.value, end.value);
+  const absl::Status status = CatchBadAlloc([&] { return SyncMapped(begin.value, end.value); });
   {
     MutexLock lock(&mutex_);
     flushing_ = false;

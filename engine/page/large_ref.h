@@ -6,18 +6,23 @@
 //        8      8  size of the value
 //       16      8  bytes stored: the same, or the size of the LZ4 block
 //       24      8  birth: the version that wrote the run
-//       32      8  checksum of the stored bytes if they fit into one chunk of 64 KiB, otherwise 0
+//       32      8  checksum of the stored bytes if they fit into one chunk of 64 KiB, otherwise of
+//                  the chunks' checksums
 //
 // A run of more than one chunk carries the XXH3-64 checksums of its chunks, 8 bytes each, behind
 // the stored bytes, from the next multiple of 8 on. Each is seeded with the first page, birth and
 // index of the chunk, so that a chunk of another value, or of an older one in the same place, does
-// not validate.
+// not validate. The leaf, and the log, have the checksum of those checksums, so that neither does
+// what another transaction wrote there as the same version, before it was dropped. (The first
+// builds wrote 0 in its place, which nothing is compared with.)
 #ifndef ESPALIER_ENGINE_PAGE_LARGE_REF_H_
 #define ESPALIER_ENGINE_PAGE_LARGE_REF_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "engine/base/types.h"
 #include "engine/page/format.h"
@@ -46,6 +51,12 @@ struct LargeRef {
   }
   uint64_t RunPages(uint32_t page_bytes) const {
     return (RunBytes() + page_bytes - 1) / page_bytes;
+  }
+  uint64_t ChunkBytes(uint64_t chunk) const {
+    return std::min(kChunkBytes, stored_bytes - chunk * kChunkBytes);
+  }
+  std::span<const uint8_t> ChunkOf(const uint8_t* run, uint64_t chunk) const {
+    return {run + chunk * kChunkBytes, ChunkBytes(chunk)};
   }
   uint64_t ChunkSeed(uint64_t chunk) const {
     return first_page.value * 0x9e3779b97f4a7c15u ^ birth.value * 0xc2b2ae3d27d4eb4fu ^ chunk;

@@ -132,10 +132,8 @@ absl::StatusOr<std::string_view> PageReader::ReadLarge(const LargeRef& ref, uint
       source_->mapping().Prefetch((ref.first_page.value << source_->page_shift()) + offset, length);
       announced = true;
     }
-    const uint64_t expected =
-        ref.ChunkCount() == 1 ? ref.checksum : LoadLE64(run + ref.ChecksumsOffset() + 8 * chunk);
     if (source_->verify_checksums() && !IsMutant(Mutant::kNoValueChecksum) &&
-        LargeChunkChecksum(ref, run, chunk) != expected) {
+        !LargeChunkMatches(ref, run, chunk)) {
       return source_->DataLoss(
           absl::StrCat("page ", page, ": checksum mismatch in chunk ", chunk, " of a large value"));
     }
@@ -145,23 +143,31 @@ absl::StatusOr<std::string_view> PageReader::ReadLarge(const LargeRef& ref, uint
   return std::string_view(reinterpret_cast<const char*>(run) + offset, length);
 }
 
-uint64_t LargeChunkChecksum(const LargeRef& ref, const uint8_t* stored, uint64_t chunk) {
-  const uint64_t begin = chunk * LargeRef::kChunkBytes;
-  return Checksum(stored + begin, std::min(LargeRef::kChunkBytes, ref.stored_bytes - begin),
-                  ref.ChunkSeed(chunk));
+uint64_t LargeChunkChecksum(const LargeRef& ref, std::span<const uint8_t> bytes, uint64_t chunk) {
+  return Checksum(bytes.data(), bytes.size(), ref.ChunkSeed(chunk));
+}
+
+uint64_t ChecksumOfChunks(std::span<const uint8_t> checksums) {
+  return Checksum(checksums.data(), checksums.size(), 0);
+}
+
+bool LargeChunkMatches(const LargeRef& ref, const uint8_t* run, uint64_t chunk) {
+  const uint64_t expected =
+      ref.ChunkCount() == 1 ? ref.checksum : LoadLE64(run + ref.ChecksumsOffset() + 8 * chunk);
+  return LargeChunkChecksum(ref, ref.ChunkOf(run, chunk), chunk) == expected;
 }
 
 void SealLarge(LargeRef& ref, uint8_t* run) {
-  ref.checksum = 0;
   const uint64_t chunks = ref.ChunkCount();
   if (chunks == 1) {
-    ref.checksum = LargeChunkChecksum(ref, run, 0);
+    ref.checksum = LargeChunkChecksum(ref, ref.ChunkOf(run, 0), 0);
     return;
   }
   uint8_t* const checksums = run + ref.ChecksumsOffset();
   for (uint64_t chunk = 0; chunk < chunks; ++chunk) {
-    StoreLE64(checksums + 8 * chunk, LargeChunkChecksum(ref, run, chunk));
+    StoreLE64(checksums + 8 * chunk, LargeChunkChecksum(ref, ref.ChunkOf(run, chunk), chunk));
   }
+  ref.checksum = ChecksumOfChunks({checksums, 8 * chunks});
 }
 
 }  // namespace espalier::page

@@ -199,10 +199,15 @@ class PageReader {
 };
 
 // The checksum of one chunk of a large value's stored bytes.
-uint64_t LargeChunkChecksum(const LargeRef& ref, const uint8_t* stored, uint64_t chunk);
+uint64_t LargeChunkChecksum(const LargeRef& ref, std::span<const uint8_t> bytes, uint64_t chunk);
+// Of a run of more than one chunk, the checksum of their checksums.
+uint64_t ChecksumOfChunks(std::span<const uint8_t> checksums);
+
+// Whether a chunk of the run that lies at `run` has its checksum.
+bool LargeChunkMatches(const LargeRef& ref, const uint8_t* run, uint64_t chunk);
 
 // Computes the checksums of the stored bytes at `run` and writes them: one chunk's into
-// ref.checksum, several behind the bytes.
+// ref.checksum, several behind the bytes, and the checksum of those into ref.checksum.
 void SealLarge(LargeRef& ref, uint8_t* run);
 
 }  // namespace espalier::page

@@ -11,6 +11,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/catch_bad_alloc.h"
 #include "engine/base/mutant.h"
 #include "engine/base/status_macros.h"
 #include "engine/os/directory.h"
@@ -83,7 +84,7 @@ void Engine::CheckpointInBackground() {
   try {
     status = Checkpoint();
   } catch (const std::bad_alloc&) {
-    status = absl::ResourceExhaustedError("no memory for a checkpoint");
+    status = no_memory_;
   }
   MutexLock lock(&state_mutex_);
   ++background_runs_;
@@ -111,7 +112,10 @@ absl::StatusOr<std::optional<Engine::FrozenVersion>> Engine::Freeze(Closing clos
   const page::CheckpointSlot durable = DurableSlot();
   const Version version = applied().version;
   const bool unchanged = version == durable.version;
-  if (unchanged && (closing == Closing::kNo || durable.clean)) return std::nullopt;
+  if (unchanged && (closing == Closing::kNo || durable.clean)) {
+    ESPALIER_RETURN_IF_ERROR(SecureFoundSlot());
+    return std::nullopt;
+  }
   FrozenVersion frozen;
   if (!unchanged) {
     allocator_->Begin(version);
@@ -188,7 +192,7 @@ void Engine::FreezeApplied(bool unchanged, Closing closing, FrozenVersion& froze
 // not be the one concerned. After the first that failed none succeeds (INV-9).
 absl::Status Engine::FlushAlone(absl::FunctionRef<absl::Status()> flush) {
   MutexLock lock(&flush_mutex_);
-  if (flush_error_.ok() || IsMutant(Mutant::kNoPoison)) flush_error_ = flush();
+  if (flush_error_.ok() || IsMutant(Mutant::kNoPoison)) flush_error_ = CatchBadAlloc(flush);
   return flush_error_;
 }
 
@@ -205,7 +209,7 @@ std::span<const PageNumber> Engine::FrozenVersion::NodesIn(const PageRun& pages)
 
 absl::Status Engine::Finish(const FrozenVersion& frozen) {
   const auto begin = std::chrono::steady_clock::now();
-  const absl::Status status = WriteFrozen(frozen);
+  const absl::Status status = CatchBadAlloc([&] { return WriteFrozen(frozen); });
   if (status.ok()) {
     // INV-5: only now is the log before it no longer needed.
     if (frozen.log != nullptr) frozen.log->Recycle(frozen.log_begin.position);
@@ -311,6 +315,11 @@ absl::Status Engine::WriteSlot(const page::CheckpointSlot& slot, page::PageSourc
     MutexLock lock(&state_mutex_);
     index = slot_index_ ^ 1;
   }
+  return WriteSlotAt(index, slot, source);
+}
+
+absl::Status Engine::WriteSlotAt(uint32_t index, const page::CheckpointSlot& slot,
+                                 page::PageSource& source) {
   const uint64_t offset = page::kSlotOffsets[index];
   ESPALIER_RETURN_IF_ERROR(file_.WriteAt(offset, slot.Encode(superblock_.uuid, index)));
   if (IsMutant(Mutant::kSkipSlotFlush)) return absl::OkStatus();
@@ -318,14 +327,14 @@ absl::Status Engine::WriteSlot(const page::CheckpointSlot& slot, page::PageSourc
 }
 
 // Before the first change, and before the first one that is logged. The slot that was found at
-// opening may be durable or only cached, and may say that the database was closed: it is made
-// durable, and then written again, as not clean and with the place where the log begins, over the
-// older one.
+// opening may say that the database was closed: it is made durable, and then written again, as not
+// clean and with the place where the log begins, over the older one.
 absl::Status Engine::PrepareForWriting(bool logged) {
   const bool start_log = logged && log_ == nullptr;
   if (prepared_for_writing_ && !start_log) return absl::OkStatus();
   ClaimCheckpoint();
   absl::Cleanup release = [this] { ReleaseClaim(); };
+  ESPALIER_RETURN_IF_ERROR(SecureFoundSlot());
   page::CheckpointSlot slot = DurableSlot();
   if (start_log) {
     const absl::Status started = StartLog(slot);
@@ -334,23 +343,36 @@ absl::Status Engine::PrepareForWriting(bool logged) {
     // The slot that refers to the log comes with the checkpoint that the first commit takes.
     if (prepared_for_writing_ && (!started.ok() || HasUnloggedChanges())) return absl::OkStatus();
   }
-  absl::Status status;
-  if (!prepared_for_writing_ && !IsMutant(Mutant::kSkipFoundSlotFlush)) {
-    uint32_t index;
-    {
-      MutexLock lock(&state_mutex_);
-      index = slot_index_;
-    }
-    status = SyncMapping(source_->mapping(), page::kSlotOffsets[index],
-                         page::CheckpointSlot::kEncodedBytes);
-  }
   ++slot.sequence;
   slot.clean = slot.clean && IsMutant(Mutant::kKeepCleanMark);
-  if (status.ok()) status = WriteSlot(slot, *source_);
-  if (!status.ok()) return Poison(status);
+  if (const absl::Status status = WriteSlot(slot, *source_); !status.ok()) return Poison(status);
   MutexLock lock(&state_mutex_);
   NoteDurableSlot(slot, slot_index_ ^ 1);
   prepared_for_writing_ = true;
+  return absl::OkStatus();
+}
+
+// The slot that was found at opening may be only cached, or not even waiting to be written, after a
+// flush that failed; the name of the file likewise. Until both are durable, nothing may go that the
+// state before needs: no log, no page, not the end of the file.
+absl::Status Engine::SecureFoundSlot() {
+  if (found_slot_is_durable_) return absl::OkStatus();
+  if (!IsMutant(Mutant::kSkipFoundSlotFlush)) {
+    absl::Status status;
+    // A directory that may not be read cannot be flushed; whoever made the file there did so.
+    if (!log_path_.empty()) status = os::SyncDirectoryOf(path());
+    if (!status.ok() && !absl::IsPermissionDenied(status)) return status;
+    uint32_t index;
+    page::CheckpointSlot slot;
+    {
+      MutexLock lock(&state_mutex_);
+      index = slot_index_;
+      slot = slot_;
+    }
+    status = WriteSlotAt(index, slot, *source_);
+    if (!status.ok()) return Poison(status);
+  }
+  found_slot_is_durable_ = true;
   return absl::OkStatus();
 }
 

@@ -186,9 +186,11 @@ absl::StatusOr<Version> WriteState::Commit() {
   ESPALIER_RETURN_IF_ERROR(CheckOpen());
   const absl::Cleanup end = [this] { End(); };
   if (!changed_ && failure_.ok() && !broken_off_) {
-    // What it has seen may be still on its way to the disk.
+    // What it has seen may be still on its way to the disk, or waiting for it.
     ESPALIER_RETURN_IF_ERROR(engine_->PublishApplied());
-    return base_version_;
+    const Version seen = base_version_;
+    if (durability_ == Durability::kSync) ESPALIER_RETURN_IF_ERROR(AwaitSeen());
+    return seen;
   }
   absl::Status status = Prepare();
   if (status.ok()) {
@@ -251,10 +253,32 @@ absl::Status WriteState::CommitToLog(std::unique_ptr<VersionState> made) {
   return absl::OkStatus();
 }
 
-// The gate opens for the next writer, whose record goes with the next flush.
+// Nothing was changed, but what the transaction has seen is durable when it is acknowledged.
+absl::Status WriteState::AwaitSeen() {
+  Engine& engine = *engine_;
+  const Version seen = base_version_;
+  if (seen <= engine.DurableVersion() || engine.log_path_.empty()) return absl::OkStatus();
+  ReaderSlot* const slot = engine.readers_.Acquire();
+  engine.allocator_->Rollback();
+  LeaveGate(slot, seen);
+  const absl::Status status = engine.WaitDurable(seen);
+  engine.EndTransaction(slot);
+  return status;
+}
+
+// The gate opens for the next writer; the slot keeps the engine, as a reader does.
+void WriteState::LeaveGate(ReaderSlot* slot, Version version) {
+  Engine& engine = *std::exchange(engine_, nullptr);
+  engine.readers_.Publish(slot, version);
+  open_ = false;
+  base_source_ = nullptr;
+  ReturnBorrowed(engine);
+  engine.gate_.Leave();
+}
+
+// The record of the next writer goes with the next flush.
 absl::Status WriteState::AwaitFlush(LogPosition log_end) {
   Engine& engine = *engine_;
-  // Keeps the engine, as a reader does.
   ReaderSlot* slot = nullptr;
   try {
     slot = engine.readers_.Acquire();
@@ -264,13 +288,8 @@ absl::Status WriteState::AwaitFlush(LogPosition log_end) {
     Leave();
     return status;
   }
-  engine.readers_.Publish(slot, version_);
-  open_ = false;
-  base_source_ = nullptr;
-  engine_ = nullptr;
   const std::shared_ptr<log::LogWriter> log = engine.log_;
-  ReturnBorrowed(engine);
-  engine.gate_.Leave();
+  LeaveGate(slot, version_);
   const absl::Status status = IsMutant(Mutant::kAcknowledgeWithoutFlush)
                                   ? absl::OkStatus()
                                   : engine.FlushLog(*log, log_end);

@@ -132,8 +132,11 @@ void Engine::Publish(const VersionState& state) {
   published_version_.store(state.version.value, std::memory_order_release);
 }
 
+// All versions that there are up to this one are durable. Its writer may be still on its way to
+// PublishLater(): others' flushes take what is in the log.
 void Engine::PublishUpTo(Version version) {
   MutexLock lock(&publication_mutex_);
+  publishable_version_ = std::max(publishable_version_, version);
   const auto end =
       std::find_if(unpublished_.begin(), unpublished_.end(),
                    [&](const VersionState* state) { return state->version > version; });
@@ -145,6 +148,7 @@ void Engine::PublishUpTo(Version version) {
 
 void Engine::PublishLater(const VersionState& state) {
   MutexLock lock(&publication_mutex_);
+  if (state.version <= publishable_version_) return Publish(state);
   unpublished_.push_back(&state);
   unpublished_count_.store(unpublished_.size(), std::memory_order_release);
 }
@@ -161,7 +165,10 @@ void Engine::NoteLoggedRuns(const std::vector<PageRun>& runs, Version version) {
   runs_source_ = source_;
 }
 
+// One at a time, to the end: while a log is replaced by another, each of them may have a flush
+// under way, and what one takes here the other need not.
 absl::Status Engine::FlushLoggedRuns() {
+  MutexLock flush(&run_flush_mutex_);
   std::vector<LoggedRun> runs;
   std::shared_ptr<page::PageSource> source;
   {
@@ -292,13 +299,18 @@ absl::Status Engine::Poison(const absl::Status& status) {
   if (IsMutant(Mutant::kNoPoison)) return status;
   MutexLock lock(&state_mutex_);
   if (poison_.ok()) {
-    poison_ = absl::Status(
-        status.code(),
-        absl::StrCat(
-            "a flush failed; it is unknown what the disk holds of what was being committed, reopen "
-            "the database: ",
-            status.message()));
+    poison_ = status;
     poisoned_.store(true, std::memory_order_release);
+    try {
+      poison_ = absl::Status(
+          status.code(),
+          absl::StrCat(
+              "a flush failed; it is unknown what the disk holds of what was being committed, "
+              "reopen the database: ",
+              status.message()));
+    } catch (const std::bad_alloc&) {
+      // Then without these words.
+    }
   }
   return poison_;
 }
@@ -392,7 +404,9 @@ absl::Status Engine::GrowFile(uint64_t page_count) {
                               MapFile(page_count, wanted));
     larger->verified().CopyFrom(source_->verified());
     larger->verified_chunks().CopyFrom(source_->verified_chunks());
-    outgrown_.push_back(std::exchange(source_, std::move(larger)));
+    // The transaction reads through the old one: if there is no memory, that must not be gone.
+    outgrown_.push_back(source_);
+    source_ = std::move(larger);
   }
   file_pages_.store(page_count);
   return absl::OkStatus();

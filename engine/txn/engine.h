@@ -30,6 +30,7 @@
 #include "engine/log/log_writer.h"
 #include "engine/log/redo.h"
 #include "engine/os/file.h"
+#include "engine/os/file_reader.h"
 #include "engine/os/open_registry.h"
 #include "engine/page/checkpoint_slot.h"
 #include "engine/page/format.h"
@@ -87,6 +88,7 @@ struct VersionState {
 };
 
 class BatchQueue;
+class FoundPages;
 class TransactionState;
 class WriteState;
 
@@ -219,11 +221,10 @@ class Engine final : private space::BackingFile {
   absl::Status Recover(const page::CheckpointSlot& slot);
   absl::Status DoWithoutFullLog();
   bool IsMostlyCached() const;
-  bool WithholdRuns(std::span<const uint8_t> redo_payload, Version version);
-  bool IsSoundLeaf(PageNumber leaf, Version version) const;
-  bool IsSoundRun(const page::LargeRef& ref) const;
+  absl::StatusOr<bool> WithholdRuns(std::span<const uint8_t> redo_payload, Version version,
+                                    FoundPages& found);
   absl::Status Replay(const os::File& log_file, uint64_t ring_bytes, const log::LogPlace& start,
-                      LogPosition end);
+                      LogPosition end, os::ReadFrom from);
   // kDataLoss if the log has transactions that came after the clean slot: then there was a newer
   // slot.
   absl::Status CheckNothingFollows(const page::CheckpointSlot& slot) const;
@@ -303,6 +304,9 @@ class Engine final : private space::BackingFile {
   absl::Status FlushData(const FrozenVersion& frozen);
   absl::Status FlushMark(const FrozenVersion& frozen);
   absl::Status WriteSlot(const page::CheckpointSlot& slot, page::PageSource& source);
+  absl::Status WriteSlotAt(uint32_t index, const page::CheckpointSlot& slot,
+                           page::PageSource& source);
+  absl::Status SecureFoundSlot();
   page::CheckpointSlot DurableSlot() const;
   // The version of it, without the mutex.
   Version DurableVersion() const { return Version(durable_version_.load()); }
@@ -320,6 +324,7 @@ class Engine final : private space::BackingFile {
   enum class GiveBack { kLarge, kAll };
   // About `kept_pages` free pages stay with the file.
   absl::Status GiveSpaceBack(GiveBack what, uint64_t kept_pages);
+  void CutTail(GiveBack what, uint64_t kept_pages);
   void PunchHoles(GiveBack what, uint64_t kept_pages);
 
   const uint64_t instance_;
@@ -359,6 +364,7 @@ class Engine final : private space::BackingFile {
   std::vector<std::unique_ptr<VersionState>> versions_;
   ReaderTable::Scan scan_;
   bool prepared_for_writing_ = false;
+  bool found_slot_is_durable_ = false;
   // All that was free at opening is without disk blocks.
   bool holes_are_known_ = true;
   // The newest version with changes that the log does not have. Nothing that builds on it may be
@@ -384,6 +390,7 @@ class Engine final : private space::BackingFile {
   mutable Mutex publication_mutex_;
   std::vector<const VersionState*> unpublished_ ABSL_GUARDED_BY(publication_mutex_);
   std::atomic<size_t> unpublished_count_{0};
+  Version publishable_version_ ABSL_GUARDED_BY(publication_mutex_){0};
   // Large values and leaves that records in the log refer to and that are not flushed yet.
   struct LoggedRun {
     PageRun run;
@@ -391,6 +398,9 @@ class Engine final : private space::BackingFile {
   };
   std::vector<LoggedRun> unflushed_runs_ ABSL_GUARDED_BY(publication_mutex_);
   std::shared_ptr<page::PageSource> runs_source_ ABSL_GUARDED_BY(publication_mutex_);
+
+  // Before the one below: a log's flush, which flushes runs.
+  Mutex run_flush_mutex_;
 
   // Of the file, log excepted.
   Mutex flush_mutex_;
@@ -412,6 +422,7 @@ class Engine final : private space::BackingFile {
   std::atomic<bool> poisoned_{false};
 
   std::unique_ptr<BatchQueue> batches_;
+  const absl::Status no_memory_ = absl::ResourceExhaustedError("no memory for a checkpoint");
 
   PagePreparer preparer_;
   // Takes the checkpoints that the log asks for. After what these use.

@@ -1,6 +1,7 @@
 // Giving free space back to the file system, after a checkpoint: the end of the file is cut off,
 // holes are punched inside.
 #include <algorithm>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -20,11 +21,22 @@ constexpr size_t kMaxSmallHoles = 8192;
 
 }  // namespace
 
-// What the file system refuses stays for the next time. Nothing goes once a flush has failed: the
-// slot that it was for may be on the disk, and what that refers to must stay.
+// What the file system refuses, or takes memory that there is not, stays for the next time. Nothing
+// goes once a flush has failed: the slot that it was for may be on the disk, and what that refers
+// to must stay. A checkpoint that fails poisons before it lets go of its version's pages, so that
+// this is known here if they were reclaimed.
 absl::Status Engine::GiveSpaceBack(GiveBack what, uint64_t kept_pages) {
-  ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   ReclaimPages();
+  ESPALIER_RETURN_IF_ERROR(PoisonStatus());
+  try {
+    CutTail(what, kept_pages);
+    PunchHoles(what, kept_pages);
+  } catch (const std::bad_alloc&) {
+  }
+  return absl::OkStatus();
+}
+
+void Engine::CutTail(GiveBack what, uint64_t kept_pages) {
   const uint64_t needed = allocator_->PagesWithoutFreeTail();
   // A file that goes on growing would only grow again what a checkpoint takes away.
   const uint64_t tail =
@@ -34,8 +46,6 @@ absl::Status Engine::GiveSpaceBack(GiveBack what, uint64_t kept_pages) {
     allocator_->TailWasReleased(needed + tail);
     file_pages_.store(needed + tail);
   }
-  PunchHoles(what, kept_pages);
-  return absl::OkStatus();
 }
 
 // Those at the front stay.

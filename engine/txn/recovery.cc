@@ -15,12 +15,11 @@
 #include "engine/base/status_macros.h"
 #include "engine/log/log_reader.h"
 #include "engine/log/redo.h"
-#include "engine/page/checksum.h"
 #include "engine/page/large_ref.h"
 #include "engine/page/leaf.h"
-#include "engine/page/validate.h"
 #include "engine/tree/lookup.h"
 #include "engine/txn/engine.h"
+#include "engine/txn/found_pages.h"
 #include "engine/txn/replay_batch.h"
 #include "engine/txn/write_state.h"
 
@@ -84,7 +83,12 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   const log::LogPlace start = {.position = LogPosition(slot.log_position),
                                .generation = slot.log_generation,
                                .chain_value = slot.log_chain_value};
-  log::LogReader reader(&opened.file, ring_bytes, start);
+  // What is acknowledged from now on builds on what is found. Whoever only reads promises nothing.
+  const os::ReadFrom from = options_.read_only || IsMutant(Mutant::kRecoverFromCache)
+                                ? os::ReadFrom::kCache
+                                : os::ReadFrom::kDevice;
+  FoundPages found(&file_, from, page_bytes());
+  log::LogReader reader(&opened.file, ring_bytes, start, from);
   ESPALIER_ASSIGN_OR_RETURN(std::optional<log::LogReader::Record> record, reader.Next());
   if ((!record.has_value() || record->kind != log::RecordKind::kCheckpoint ||
        record->position != start.position || record->version != slot.version) &&
@@ -99,7 +103,9 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
     newest = std::max(newest, record->version);
     if (record->kind == log::RecordKind::kTransaction) {
       // A record that was never flushed can be there without the large values that it refers to.
-      if (!WithholdRuns(record->payload, record->version)) break;
+      ESPALIER_ASSIGN_OR_RETURN(const bool sound,
+                                WithholdRuns(record->payload, record->version, found));
+      if (!sound) break;
       ++transactions;
     }
     end = reader.place();
@@ -111,7 +117,9 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   recovered_transactions_ = transactions;
   recovered_bytes_ = end.position.value - start.position.value;
   recovered_ring_bytes_ = ring_bytes;
-  if (options_.read_only) return Replay(opened.file, ring_bytes, start, end.position);
+  if (options_.read_only) {
+    return Replay(opened.file, ring_bytes, start, end.position, from);
+  }
 
   ESPALIER_ASSIGN_OR_RETURN(
       std::shared_ptr<log::LogWriter> log,
@@ -121,7 +129,7 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   SetLog(std::move(log));
   // Before a page is handed out, the slot that must not refer to it is surely on the disk.
   ESPALIER_RETURN_IF_ERROR(PrepareForWriting(/*logged=*/true));
-  ESPALIER_RETURN_IF_ERROR(Replay(log_->file(), ring_bytes, start, end.position));
+  ESPALIER_RETURN_IF_ERROR(Replay(log_->file(), ring_bytes, start, end.position, from));
   // The next recovery must not give out the same versions, even if none of them has come into the
   // log until then.
   const Version newest_possible =
@@ -135,8 +143,10 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   if (!IsMutant(Mutant::kSkipGenerationFlush)) {
     ESPALIER_RETURN_IF_ERROR(log_->Flush(generation->end));
   }
-  // No checkpoint would have anything new to write, and none would make room.
-  if (transactions == 0 && !HasLogSpace(*log_)) return DoWithoutFullLog();
+  // No checkpoint would make room: it would have nothing new to write, or there never is enough.
+  if ((transactions == 0 && !HasLogSpace(*log_)) || ring_bytes < log::kMinRingBytes) {
+    return DoWithoutFullLog();
+  }
   if (transactions > 0) static_cast<void>(background_.Request());
   return absl::OkStatus();
 }
@@ -149,72 +159,60 @@ absl::Status Engine::DoWithoutFullLog() {
   return absl::OkStatus();
 }
 
-bool Engine::IsSoundRun(const page::LargeRef& ref) const {
-  const page::PageReader reader(source_.get(), Version(UINT64_MAX), allocator_->page_count());
-  if (!reader.CheckBounds(ref).ok() || ref.stored_bytes == 0) return false;
-  const uint8_t* const run = source_->read_page(ref.first_page);
-  for (uint64_t chunk = 0; chunk < ref.ChunkCount(); ++chunk) {
-    const uint64_t expected =
-        ref.ChunkCount() == 1 ? ref.checksum : LoadLE64(run + ref.ChecksumsOffset() + 8 * chunk);
-    if (IsMutant(Mutant::kReplayUnsoundRun)) continue;
-    if (page::LargeChunkChecksum(ref, run, chunk) != expected) return false;
-  }
-  return true;
-}
-
-bool Engine::IsSoundLeaf(PageNumber leaf, Version version) const {
-  const uint8_t* const page = source_->read_page(leaf);
-  const page::Header& header = page::HeaderOf(page);
-  if (IsMutant(Mutant::kReplayUnsoundLeaf)) return true;
-  return header.identity == page::Header::MakeIdentity(leaf, page::Kind::kLeaf, 0) &&
-         header.birth == version.value && page::ChecksumMatches(page, page_bytes(), leaf) &&
-         page::FindStructuralFault(page, page_bytes()) == nullptr;
-}
-
 // Keeps the large values and leaves that a record refers to where they are. False if one of them is
 // not there.
-bool Engine::WithholdRuns(std::span<const uint8_t> redo_payload, Version version) {
+absl::StatusOr<bool> Engine::WithholdRuns(std::span<const uint8_t> redo_payload, Version version,
+                                          FoundPages& found) {
   std::vector<PageRun> withheld;
+  absl::Cleanup give_back = [&] {
+    for (const PageRun& run : withheld) {
+      allocator_->GiveBackWithheld(PageNumber(run.first), run.count);
+    }
+  };
   const auto withhold = [&](const PageRun& run) {
     if (!allocator_->Withhold(PageNumber(run.first), run.count)) return false;
     withheld.push_back(run);
     return true;
   };
-  const auto withhold_leaves = [&](const log::RedoReader::Operation& operation) {
+  const auto withhold_leaves =
+      [&](const log::RedoReader::Operation& operation) -> absl::StatusOr<bool> {
     const auto runs = log::DecodeLeafRuns(operation.key);
     if (!runs.has_value()) return false;
     std::vector<uint64_t> checksums;
     for (const PageRun& run : *runs) {
       if (!withhold(run)) return false;
       for (uint64_t i = 0; i < run.count; ++i) {
-        const PageNumber leaf(run.first + i);
-        if (!IsSoundLeaf(leaf, version)) return false;
-        checksums.push_back(page::HeaderOf(source_->read_page(leaf)).checksum);
+        ESPALIER_ASSIGN_OR_RETURN(const auto checksum,
+                                  found.LeafChecksum(PageNumber(run.first + i), version));
+        if (!checksum.has_value()) return false;
+        checksums.push_back(*checksum);
       }
     }
     return log::ChecksumOfLeaves(checksums) ==
                LoadLE64(reinterpret_cast<const uint8_t*>(operation.value.data())) ||
            IsMutant(Mutant::kTakeOtherLeaves) || IsMutant(Mutant::kReplayUnsoundLeaf);
   };
-  bool sound = true;
+  const auto withhold_value =
+      [&](const log::RedoReader::Operation& operation) -> absl::StatusOr<bool> {
+    const page::PageReader reader(source_.get(), Version(UINT64_MAX), allocator_->page_count());
+    const page::LargeRef ref =
+        page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(operation.value.data()));
+    if (!reader.CheckBounds(ref).ok()) return false;
+    ESPALIER_ASSIGN_OR_RETURN(const bool sound, found.HasRun(ref));
+    return sound && withhold({ref.first_page.value, ref.RunPages(page_bytes())});
+  };
   log::RedoReader redo(redo_payload);
   while (const std::optional<log::RedoReader::Operation> operation = redo.Next()) {
+    bool sound = true;
     if (operation->kind == log::RedoKind::kAppendLeaves) {
-      sound = withhold_leaves(*operation);
+      ESPALIER_ASSIGN_OR_RETURN(sound, withhold_leaves(*operation));
     } else if (operation->kind == log::RedoKind::kPutLarge) {
-      const page::LargeRef ref =
-          page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(operation->value.data()));
-      sound = IsSoundRun(ref) && withhold({ref.first_page.value, ref.RunPages(page_bytes())});
+      ESPALIER_ASSIGN_OR_RETURN(sound, withhold_value(*operation));
     }
-    if (!sound) break;
+    if (!sound) return false;
   }
-  if (!sound) {
-    for (const PageRun& run : withheld) {
-      allocator_->GiveBackWithheld(PageNumber(run.first), run.count);
-    }
-    return false;
-  }
-  // Like the log, they may have been only cached.
+  std::move(give_back).Cancel();
+  // The device has them, but may have them in its cache.
   if (!options_.read_only && !IsMutant(Mutant::kSkipFoundRunFlush)) {
     NoteLoggedRuns(withheld, version);
   }
@@ -235,9 +233,9 @@ bool Engine::IsMostlyCached() const {
 }
 
 absl::Status Engine::Replay(const os::File& log_file, uint64_t ring_bytes,
-                            const log::LogPlace& start, LogPosition end) {
+                            const log::LogPlace& start, LogPosition end, os::ReadFrom from) {
   const uint64_t total = end.value - start.position.value;
-  log::LogReader reader(&log_file, ring_bytes, start);
+  log::LogReader reader(&log_file, ring_bytes, start, from);
   ReplayBatch batch(std::min(total, kBatchBytes));
   std::shared_ptr<WriteState> transaction;
   // In memory the order of the keys is help enough.

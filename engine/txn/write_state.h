@@ -122,6 +122,8 @@ class WriteState final : public TransactionState {
   absl::Status CommitUnlogged(std::unique_ptr<VersionState> state);
   // Ends the transaction, with its changes applied, and waits until they are durable.
   absl::Status AwaitFlush(LogPosition log_end);
+  absl::Status AwaitSeen();
+  void LeaveGate(ReaderSlot* slot, Version version);
   void Leave();
   void ReturnBorrowed(Engine& engine);
 

@@ -1,4 +1,4 @@
-// An idle reader pins what it can see and nothing else (DESIGN.md, section 6): a database that is
+// An idle reader pins what it can see and nothing else: a database that is
 // changed by one-put commits beside one settles at a small multiple of its size. The benchmark does
 // the same with 100,000 records.
 #include <algorithm>

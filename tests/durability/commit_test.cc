@@ -106,6 +106,27 @@ TEST_F(CommitTest, AsyncIsNone) {
   EXPECT_THAT(db.WaitDurable({token.version + 1}), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+// What it has seen is durable when it returns.
+TEST_F(CommitTest, SyncThatChangesNothing) {
+  Database db = Open(Durability::kAsync);
+  Begin(db);
+  const FlushCounter counter;
+  ASSERT_THAT(db.Put(db.default_keyspace(), "key", "value"), IsOk());
+  EXPECT_EQ(counter.flushes(), 0);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_THAT(db.Write(WriteBatch(), {.durability = Durability::kSync}), IsOk());
+    EXPECT_EQ(counter.flushes(), 1);
+  }
+  ASSERT_THAT(db.Put(db.default_keyspace(), "key", "other"), IsOk());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn,
+                                db.BeginWrite({.durability = Durability::kSync}));
+  EXPECT_THAT(txn.Delete(db.default_keyspace(), "nothing"), IsOkAndHolds(false));
+  ASSERT_THAT(txn.Commit(), IsOk());
+  EXPECT_EQ(counter.flushes(), 2);
+  // The next writer is not kept out.
+  ASSERT_THAT(db.Put(db.default_keyspace(), "key", "last"), IsOk());
+}
+
 TEST_F(CommitTest, CheckpointWaitsForACheckpoint) {
   Database db = Open(Durability::kCheckpoint);
   const FlushCounter counter;
@@ -189,6 +210,29 @@ TEST_F(CommitTest, DurableBeforeVisible) {
   EXPECT_THAT(db.Get(db.default_keyspace(), "key"), StatusIs(absl::StatusCode::kNotFound));
   writer.join();
   EXPECT_THAT(db.Get(db.default_keyspace(), "key"), IsOkAndHolds(std::string("value")));
+}
+
+// A flush takes what was appended, though its writer may not have come to say who is to see it.
+TEST_F(CommitTest, VisibleWhenItIsAcknowledged) {
+  constexpr int kThreads = 4;
+  constexpr int kCommits = 3000;
+  Database db = Open();
+  Begin(db);
+  std::atomic<int> invisible = 0;
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      const std::string key = absl::StrCat("key", thread);
+      for (int i = 0; i < kCommits; ++i) {
+        WriteTransaction txn = *db.BeginWrite();
+        EXPECT_THAT(txn.Put(db.default_keyspace(), key, absl::StrCat(i)), IsOk());
+        EXPECT_THAT(txn.Commit(), IsOk());
+        if (*db.Get(db.default_keyspace(), key) != absl::StrCat(i)) ++invisible;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(invisible, 0);
 }
 
 // A kAsync commit that comes while a kSync one is being flushed waits for that flush: it is built

@@ -279,6 +279,22 @@ TEST_P(RecoveryTest, Everything) {
 INSTANTIATE_TEST_SUITE_P(Durabilities, RecoveryTest,
                          ::testing::Values(Durability::kSync, Durability::kAsync));
 
+// Larger than a log may be: then as large as it may be.
+TEST(LogSizeTest, IsLimited) {
+  const os::TempDir dir;
+  const std::string path = dir.File("db.esp");
+  Options options;
+  options.log_size_bytes = uint64_t{1} << 42;
+  {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path, options));
+    ASSERT_THAT(db.Put(db.default_keyspace(), "key", "value"), IsOk());
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path, options));
+  EXPECT_THAT(db.Get(db.default_keyspace(), "key"), IsOkAndHolds("value"));
+}
+
 class LostLogTest : public ::testing::Test {
  protected:
   void SetUp() override {

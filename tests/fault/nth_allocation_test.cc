@@ -130,6 +130,16 @@ absl::Status AppendAndDrop(Database& db) {
   return txn.Commit().status();
 }
 
+// With space inside of the file that a close gives back.
+absl::Status LeaveAHoleAndClose(Database& db) {
+  for (const char* const key : {"hole", "behind"}) {
+    ESPALIER_RETURN_IF_ERROR(db.Put(db.default_keyspace(), key, std::string(90000, 'h')).status());
+  }
+  ESPALIER_RETURN_IF_ERROR(db.Delete(db.default_keyspace(), "hole").status());
+  ESPALIER_RETURN_IF_ERROR(db.Checkpoint());
+  return db.Close();
+}
+
 // On a database with changes that no checkpoint has.
 template <typename Function>
 Step Calling(const char* name, Function function) {
@@ -162,6 +172,8 @@ const std::vector<Step>& Steps() {
       Calling("CopyTo",
               [](Database& db, const std::string& path) { return db.CopyTo(path + "-copy"); }),
       Calling("Close", [](Database& db, const std::string&) { return db.Close(); }),
+      Calling("LeaveAHoleAndClose",
+              [](Database& db, const std::string&) { return LeaveAHoleAndClose(db); }),
   };
   return *steps;
 }
@@ -169,6 +181,7 @@ const std::vector<Step>& Steps() {
 struct Outcome {
   bool ended = false;    // the step got through without meeting the failure
   bool has_new = false;  // the new value was seen afterwards
+  bool later = false;    // a later commit was acknowledged
 };
 
 // What is wrong with the content; notes whether the new value is there.
@@ -234,13 +247,12 @@ class NthAllocationTest : public ::testing::TestWithParam<Step> {
     }
     std::string problems;
     bool succeeded = false;
-    bool threw = false;
     try {
       const FailingAllocation failing(n);
       const absl::Status status = step.run(db, path);
       succeeded = status.ok();
     } catch (const std::bad_alloc&) {
-      threw = true;
+      succeeded = false;
     }
     outcome.ended = !AllocationFailed();
     if (outcome.ended && !succeeded) problems += "it fails without a failing allocation\n";
@@ -252,9 +264,10 @@ class NthAllocationTest : public ::testing::TestWithParam<Step> {
     }
     const absl::Status after = db->Put(db->default_keyspace(), "after", "all").status();
     if (!after.ok()) absl::StrAppend(&problems, "a later Put: ", after.ToString(), "\n");
+    outcome.later = after.ok();
     problems += CheckContent(*db, step, outcome.has_new);
     if (succeeded && step.new_bytes > 0 && !outcome.has_new) problems += "the commit is lost\n";
-    if (threw && outcome.has_new) problems += "what threw is there\n";
+    if (!succeeded && outcome.has_new) problems += "what failed is there\n";
     if (close) {
       const absl::Status closed = db->Close();
       if (!closed.ok()) absl::StrAppend(&problems, "Close: ", closed.ToString(), "\n");
@@ -303,6 +316,9 @@ class NthAllocationTest : public ::testing::TestWithParam<Step> {
       if (seen && has_new != outcome.has_new && step.new_bytes > 0) {
         absl::StrAppend(&problems, "the new value was ", outcome.has_new ? "" : "not ",
                         "there, and after reopening it is the other way round\n");
+      }
+      if (outcome.later && !db->Get(db->default_keyspace(), "after").ok()) {
+        problems += "a later commit is lost\n";
       }
       if (const absl::Status closed = db->Close(); !closed.ok()) {
         absl::StrAppend(&problems, "closing: ", closed.ToString(), "\n");

@@ -1,5 +1,5 @@
 // Every single bit of a database flipped in turn: each read gives the right data or kDataLoss. LMDB
-// and SQLite return wrong data for most bits ("Facts that the design stands on", docs/design.md).
+// and SQLite return wrong data for most bits.
 
 #include <sys/resource.h>
 #include <unistd.h>

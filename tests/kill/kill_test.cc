@@ -1,7 +1,7 @@
 // A writer is killed with SIGKILL at a random moment, opening and recovery included; the next
 // process finds everything that was acknowledged, kAsync too, since the page cache outlives the
 // process; nothing in part, and nothing that was not attempted. The database lives on from one kill
-// to the next (DESIGN.md, section 1, promise 4).
+// to the next.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

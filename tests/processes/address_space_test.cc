@@ -1,5 +1,5 @@
 // Little address space: a database that outgrows its mapping is mapped anew, while transactions on
-// the old mapping go on (DESIGN.md, section 7).
+// the old mapping go on.
 #include <algorithm>
 #include <cstdint>
 #include <string>

@@ -1,6 +1,7 @@
 // Logs whose last record is sound by its checksum, but refers to leaves that no transaction can
 // have left behind.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -17,7 +18,9 @@
 #include "engine/os/file.h"
 #include "engine/os/temp_dir_for_testing.h"
 #include "engine/page/checksum.h"
+#include "engine/page/large_ref.h"
 #include "engine/page/node_builder.h"
+#include "engine/page/page_source.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
 
@@ -25,6 +28,7 @@ namespace espalier {
 namespace {
 
 using page::Header;
+using page::LargeRef;
 using page::LeafEntry;
 
 constexpr uint32_t kPageBytes = 4096;
@@ -70,6 +74,25 @@ class CraftedLogTest : public ::testing::Test {
     std::vector<uint8_t> bytes;
     AddLeaf(entries, bytes);
     StoreLeaf(bytes);
+  }
+
+  // A large value of 100,000 bytes near the end of the file.
+  LargeRef StoreRun(char filler) const {
+    LargeRef ref;
+    ref.first_page = PageNumber(free_page_ - 30);
+    ref.value_bytes = ref.stored_bytes = 100'000;
+    ref.birth = version_;
+    std::vector<uint8_t> run(ref.RunPages(kPageBytes) * kPageBytes, static_cast<uint8_t>(filler));
+    page::SealLarge(ref, run.data());
+    auto file = os::File::Open(path_, os::OpenMode::kReadWrite);
+    EXPECT_THAT(file.status(), IsOk());
+    EXPECT_THAT(file->WriteAt(ref.first_page.value * kPageBytes, run), IsOk());
+    return ref;
+  }
+  void ReferTo(const LargeRef& ref) const {
+    std::array<uint8_t, LargeRef::kEncodedBytes> reference;
+    ref.Encode(reference.data());
+    AppendToLog([&](log::RedoBuffer& redo) { redo.PutLarge(0, "x", reference); });
   }
 
   void AppendToLog(const std::function<void(log::RedoBuffer&)>& fill) const {
@@ -213,6 +236,43 @@ TEST_F(CraftedLogTest, AnArgumentThatIsNone) {
     payload[3] = 0x85;
   });
   ExpectWithoutIt();
+}
+
+TEST_F(CraftedLogTest, ALargeValueInOrderIsPut) {
+  ReferTo(StoreRun('1'));
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_));
+  EXPECT_THAT(db.Get(db.default_keyspace(), "x"), IsOkAndHolds(std::string(100'000, '1')));
+}
+
+// Its chunks match their checksums, which lie beside them.
+TEST_F(CraftedLogTest, AnotherLargeValueOfTheSameVersion) {
+  ReferTo(StoreRun('1'));
+  StoreRun('2');
+  ExpectWithoutIt();
+}
+
+// A record as large as may be never has room.
+TEST_F(CraftedLogTest, ARingThatIsTooSmall) {
+  for (const uint64_t blocks : {1, 2, 3, 4, 16}) {
+    const std::string path = dir_.File(absl::StrCat(blocks));
+    {
+      ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path));
+      ASSERT_THAT(db.Put(db.default_keyspace(), "key", "value"), IsOk());
+      const ReadTransaction open = db.BeginRead().value();
+      { const Database gone = std::move(db); }
+    }
+    auto file = os::File::Open(path + "-wal", os::OpenMode::kReadWrite);
+    ASSERT_THAT(file.status(), IsOk());
+    ESPALIER_ASSERT_OK_AND_ASSIGN(auto header, log::ReadHeader(*file));
+    ASSERT_TRUE(header.has_value());
+    header->ring_bytes = blocks * log::kBlockBytes;
+    ASSERT_THAT(file->WriteAt(0, header->Encode()), IsOk());
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path));
+    EXPECT_THAT(db.Get(db.default_keyspace(), "key"), IsOkAndHolds("value"));
+    for (int i = 0; i < 10; ++i) {
+      ASSERT_THAT(db.Put(db.default_keyspace(), "more", std::string(1000, 'm')), IsOk());
+    }
+  }
 }
 
 // The record was written whole, and so was the leaf: something is wrong.
