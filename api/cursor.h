@@ -57,7 +57,7 @@ class ESPALIER_EXPORT Cursor {
   const absl::Status& status() const;
 
   // The current entry's key; empty when the cursor stands nowhere. The view is valid until the
-  // cursor moves or goes.
+  // cursor moves or is destroyed.
   std::string_view key() const;
 
   // The current entry's value: a view into the mapping, valid until the transaction ends (in a

@@ -6,9 +6,9 @@
 //   txn.Put(db->default_keyspace(), "key", "value").IgnoreError();
 //   if (auto token = txn.Commit(); !token.ok()) return token.status();
 //
-// Errors are statuses, and nothing is thrown but std::bad_alloc, which any call may throw that is
-// not noexcept when memory runs out. What has thrown it has leaked nothing and left the handle
-// usable and the database whole:
+// Errors are statuses. Any call that is not noexcept may throw std::bad_alloc when memory runs out;
+// nothing else is thrown. A call that has thrown has leaked nothing, and left the handle usable and
+// the database whole:
 //   - A commit that threw has left no trace, and its transaction has ended. Checkpoint(), Compact()
 //     and Close() may have done a part of their work, which no reader can see.
 //   - A change within a WriteTransaction may be half done. The transaction refuses further changes
@@ -64,6 +64,7 @@ class ESPALIER_EXPORT Database {
   //   kDataLoss            an Espalier database that is damaged: truncated, both slots invalid
   //   kResourceExhausted   no space on the device, or no address space
   //   kInternal            the device failed (EIO), or another system call did
+  //   kCancelled           Options::recovery_progress said so
   static absl::StatusOr<Database> Open(const std::string& path, const Options& options = {});
 
   // A database in anonymous memory (a memfd); it is gone when the handle goes.
@@ -76,8 +77,9 @@ class ESPALIER_EXPORT Database {
   ~Database();
 
   // Takes a checkpoint, gives the free tail of the file back and closes it. kFailedPrecondition
-  // while transactions are open, and kResourceExhausted where the disk has no room for the
-  // checkpoint: the database then stays open. After any other error it is closed.
+  // while transactions are open, kResourceExhausted where the disk has no room for the checkpoint.
+  // After an error the database stays open, and Close() may be called again; only if a flush has
+  // failed is it closed.
   absl::Status Close();
 
   // Begins a transaction on the newest committed version. Wait-free.
@@ -85,7 +87,8 @@ class ESPALIER_EXPORT Database {
 
   // Begins the write transaction; waits while another one is open. A thread that asks for a second
   // one while it holds the first waits for ever; the same holds for Checkpoint(), Compact() and
-  // Verify(), which need the writer's place for a moment.
+  // Verify(), which need the writer's place for a moment. kFailedPrecondition on a handle that only
+  // reads, and where the first logged transaction finds a `NAME-wal` that is not this database's.
   absl::StatusOr<WriteTransaction> BeginWrite(const WriteOptions& options = {});
   // Waits until `deadline` at most, then kDeadlineExceeded.
   absl::StatusOr<WriteTransaction> TryBeginWrite(std::chrono::steady_clock::time_point deadline,
@@ -103,7 +106,8 @@ class ESPALIER_EXPORT Database {
                                      const WriteOptions& options = {});
 
   // Returns once the commit that gave the token is durable: at once for kSync, after a flush of the
-  // log (shared with others) for kAsync, after a checkpoint for kCheckpoint.
+  // log (shared with others) for kAsync, after a checkpoint for kCheckpoint. kInvalidArgument for a
+  // version that was not committed yet.
   absl::Status WaitDurable(const CommitToken& token);
 
   // The keyspace with the empty name, which every database has.
@@ -120,7 +124,7 @@ class ESPALIER_EXPORT Database {
                                                 const KeyspaceOptions& options = {});
   absl::Status DropKeyspace(const Keyspace& keyspace);
 
-  // Makes everything committed so far durable: one msync for the data, then the checkpoint slot.
+  // Makes everything committed so far durable: the data is flushed, then the checkpoint slot.
   // Readers and writers go on meanwhile. Also gives free space back to the file system,
   // but for about as much as this checkpoint wrote: the next one will need that. The first flush
   // that fails poisons the handle: later writes return its error, reads go on.

@@ -53,12 +53,12 @@ struct Options {
   // What commits wait for unless their transaction says otherwise.
   Durability durability = Durability::kSync;
 
-  // The size that the log (`NAME-wal`, a file beside the database) may have, in bytes; at least
-  // 1 MiB. A checkpoint is taken in the background when two thirds of it are used, and commits wait
-  // for that when all of it is. A larger log makes checkpoints, which write every changed page,
-  // rarer, and recovery after a crash longer. Takes effect when a log is made: with the first
-  // logged commit after a clean close.
-  uint64_t log_size_bytes = uint64_t{192} << 20;
+  // The size that the log (`NAME-wal`, a file beside the database) may have, in bytes; 1 MiB to
+  // 1 TiB. A checkpoint is taken in the background when two thirds of it are used. While less than
+  // about an eighth is free, write transactions wait before they begin. A larger log makes
+  // checkpoints, which write every changed page, rarer, and recovery after a crash longer. Takes
+  // effect when a log is made: with the first logged commit after a clean close.
+  uint64_t log_size_bytes = uint64_t{180} << 20;
 
   // Called from time to time while Open() replays the log after a crash, with bytes of the log;
   // returning false cancels with kCancelled, and nothing is lost.

@@ -1,4 +1,4 @@
-// How long operations tell how far they are, and are cancelled.
+// How long-running operations report progress and are cancelled.
 #ifndef ESPALIER_API_PROGRESS_H_
 #define ESPALIER_API_PROGRESS_H_
 

@@ -15,8 +15,7 @@ struct ReaderStats {
   uint64_t pinned_bytes = 0;  // in pages that newer versions freed and it is the newest to see
 };
 
-// Of everything of a kind since the database was opened; the quantiles are up to an eighth too
-// high.
+// All events of a kind since the database was opened. The quantiles are at most an eighth too high.
 struct LatencyStats {
   uint64_t count = 0;
   std::chrono::microseconds p50{0};
@@ -31,7 +30,7 @@ struct Stats {
   uint64_t page_size_bytes = 0;
   uint64_t file_bytes = 0;
   uint64_t newest_version = 0;
-  uint64_t checkpoint_version = 0;  // the newest durable version
+  uint64_t checkpoint_version = 0;  // of the newest checkpoint; logged commits may be durable, too
   uint64_t keyspaces = 0;
   uint64_t entries = 0;  // in all keyspaces
 
@@ -43,11 +42,12 @@ struct Stats {
   uint64_t free_pages = 0;
   uint64_t reserved_pages = 0;
 
-  // The log: none before the first logged commit of this handle, and then all are 0.
+  // The log. All 0 while the handle has none: the first logged write transaction makes it, unless a
+  // recovery has found one.
   uint64_t log_limit_bytes = 0;  // the size that it may have
   uint64_t log_used_bytes = 0;   // since the last checkpoint: what a recovery would read
-  uint64_t log_waits = 0;        // commits that had to wait until a checkpoint made room in it
-  LatencyStats log_flushes;      // of as many commits as came together
+  uint64_t log_waits = 0;        // how often a transaction waited for a checkpoint to make room
+  LatencyStats log_flushes;      // each for all commits that came together
   // Transactions that the log brought back when the database was opened.
   uint64_t recovered_transactions = 0;
 

@@ -92,7 +92,8 @@ class ESPALIER_EXPORT Transaction {
   absl::StatusOr<std::vector<KeyspaceInfo>> ListKeyspaces() const;
 
   // The version that the transaction reads; a write transaction's is the one that it is making.
-  // Versions are ordered and never reused.
+  // Versions are ordered, and that of a commit is never reused; that of a transaction that was
+  // dropped may be.
   uint64_t version() const;
 
   // False once the transaction was committed, rolled back, ended or moved from.
@@ -186,8 +187,9 @@ class ESPALIER_EXPORT WriteTransaction : public Transaction {
   // Makes the changes visible to every transaction that begins afterwards, as durable as the
   // transaction's Durability says, and ends this one, whatever comes of it. An error before the
   // commit was written (kResourceExhausted, kDataLoss, kAborted, std::bad_alloc) leaves no trace of
-  // it; after a flush that
-  // failed it is unknown, until the database is opened again, whether it happened.
+  // it. After a flush that failed it is unknown, until the database is opened again, whether the
+  // commit happened. A kSync transaction that changed nothing waits until what it has seen is
+  // durable.
   absl::StatusOr<CommitToken> Commit();
 
   // Drops the changes and ends the transaction.

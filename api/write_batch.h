@@ -1,5 +1,5 @@
 // Changes collected without a transaction, to be committed at once by Database::Write(). Many
-// changes that need nothing read first are faster so than one by one in a WriteTransaction.
+// changes that need nothing read first are faster this way than in a WriteTransaction of their own.
 //
 //   espalier::WriteBatch batch;
 //   batch.Put(db.default_keyspace(), "pear", "cordon");

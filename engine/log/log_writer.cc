@@ -136,6 +136,15 @@ absl::Status LogWriter::ForEachPart(uint64_t position, uint64_t length, Function
   return absl::OkStatus();
 }
 
+// Block by block: the page cache keeps in one piece what came by one write, and a store into any of
+// it would have all of it written, blocks that were acknowledged included.
+absl::Status LogWriter::WriteZeros(uint64_t offset, uint64_t length) {
+  for (uint64_t done = 0; done < length; done += kBlockBytes) {
+    ESPALIER_RETURN_IF_ERROR(file_.WriteZeros(offset + done, std::min(length - done, kBlockBytes)));
+  }
+  return absl::OkStatus();
+}
+
 // In the first round of the ring the file grows with it. What comes before `from` is about to be
 // written.
 absl::Status LogWriter::Grow(uint64_t end, uint64_t from) {
@@ -143,7 +152,7 @@ absl::Status LogWriter::Grow(uint64_t end, uint64_t from) {
   if (needed <= written_bytes_) return absl::OkStatus();
   from = std::min(std::max(from, written_bytes_), needed);
   uint64_t grown = std::min(RoundUp(needed, kGrowthBytes), ring_bytes_);
-  const auto grow = [&] { return file_.WriteZeros(kBlockBytes + from, grown - from); };
+  const auto grow = [&] { return WriteZeros(kBlockBytes + from, grown - from); };
   absl::Status status = grow();
   if (absl::IsResourceExhausted(status) && grown > needed) {
     grown = needed;
@@ -175,7 +184,7 @@ absl::Status LogWriter::PrepareMapped(uint64_t end) {
     ESPALIER_RETURN_IF_ERROR(Grow(window_end, 0));
     ESPALIER_RETURN_IF_ERROR(
         ForEachPart(begin, window_end - begin, [&](uint64_t offset, uint64_t length, uint64_t) {
-          ESPALIER_RETURN_IF_ERROR(file_.WriteZeros(offset, length));
+          ESPALIER_RETURN_IF_ERROR(WriteZeros(offset, length));
           // Only saves time: what it cannot do, the first store to the page does.
           mapping_->PopulateWrite(offset, length).IgnoreError();
           return absl::OkStatus();

@@ -137,6 +137,7 @@ class LogWriter {
   absl::StatusOr<Appended> AppendLocked(RecordKind kind, Version version, std::span<uint8_t> record,
                                         bool flush_follows, bool at_block)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status WriteZeros(uint64_t offset, uint64_t length);
   absl::Status Grow(uint64_t end, uint64_t from) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PrepareMapped(uint64_t end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PrepareDirect(uint64_t end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -62,7 +62,7 @@ struct EngineOptions {
   bool separate_read_view = false;
   size_t address_space_bytes = 0;
   Durability durability = Durability::kSync;
-  uint64_t log_bytes = uint64_t{192} << 20;
+  uint64_t log_bytes = uint64_t{180} << 20;
   ProgressFunction recovery_progress;
 };
 

@@ -66,7 +66,7 @@ class CrashImagesTest : public ::testing::Test {
     }
   }
 
-  CrashLab recoveries_{"recoveries", 1};
+  CrashLab recoveries_{"recoveries", TestSeed(1)};
   CrashRecorder::Counts counts_;
   int violations_ = 0;
 };

@@ -15,6 +15,7 @@
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
+#include "tests/support/waiting_thread.h"
 
 namespace espalier {
 namespace {
@@ -270,20 +271,15 @@ TEST_F(FailedFlushTest, OfAGroup) {
   Database db = Open();
   Fill(db);
   const FailingLog failing;
-  std::atomic<int> begun{0};
   std::vector<std::thread> threads;
   {
     const WriteTransaction in_their_way = db.BeginWrite().value();
     for (int i = 0; i < kThreads; ++i) {
-      threads.emplace_back([&, i] {
-        ++begun;
+      threads.push_back(testing::StartUntilItWaits([&db, i] {
         EXPECT_THAT(db.Put(db.default_keyspace(), "late" + std::to_string(i), "3"),
                     StatusIs(kDeviceError));
-      });
+      }));
     }
-    while (begun < kThreads) std::this_thread::yield();
-    // That they are one group is likely by now, and nothing here depends on it.
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   for (std::thread& thread : threads) thread.join();
   ExpectReads(db, "visible", "2");

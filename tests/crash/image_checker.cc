@@ -15,12 +15,6 @@ std::string VerifyProblem(Database& db) {
   return report->ok() ? "" : absl::StrCat("does not verify: ", report->problems[0]);
 }
 
-// Behind the record that the slot refers to there may be others than transactions: those that begin
-// a generation, of 40 bytes each at the begin of a block.
-bool HasTransactions(uint64_t log_bytes) {
-  return log_bytes > 32 && log_bytes % kImageBlockBytes != 40;
-}
-
 }  // namespace
 
 Options CrashTestOptions() {
@@ -68,19 +62,13 @@ ImageChecker::Outcome ImageChecker::Check(const DirectoryImage& image, bool go_o
       return outcome;
     }
   }
-  Options options = CrashTestOptions();
-  uint64_t log_bytes = 0;
-  options.recovery_progress = [&](const Progress& progress) {
-    log_bytes = progress.total;
-    return true;
-  };
   absl::StatusOr<Database> db =
-      Database::Open(absl::StrCat(directory_.path(), "/", kDatabaseName), options);
-  outcome.replayed = HasTransactions(log_bytes);
+      Database::Open(absl::StrCat(directory_.path(), "/", kDatabaseName), CrashTestOptions());
   if (!db.ok()) {
     outcome.problem = absl::StrCat("does not open: ", db.status().ToString());
     return outcome;
   }
+  outcome.replayed = db->GetStats()->recovered_transactions > 0;
   const absl::StatusOr<Digest> digest = ReadDigest(*db);
   if (!digest.ok()) {
     outcome.problem = absl::StrCat("does not read: ", digest.status().ToString());

@@ -4,9 +4,7 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <new>
@@ -22,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "tests/fault/failing_allocations.h"
 #include "tests/support/test_database.h"
+#include "tests/support/waiting_thread.h"
 
 namespace espalier::testing {
 namespace {
@@ -236,17 +235,6 @@ TEST(BrokenUpdateTest, IsDroppedOrRefused) {
   EXPECT_THAT(db->Update(change), IsOk());
 }
 
-// Returns once the thread does nothing but wait, or has ended.
-void AwaitSleep(const std::atomic<pid_t>& thread) {
-  while (thread.load() == 0) std::this_thread::yield();
-  for (std::string state = "R"; state == "R" || state == "D"; std::this_thread::yield()) {
-    std::ifstream stat(absl::StrCat("/proc/self/task/", thread.load(), "/stat"));
-    std::string ignored;
-    state.clear();
-    stat >> ignored >> ignored >> state;
-  }
-}
-
 // Three batches are committed together, by the thread of the first. Where memory runs out there for
 // one of them, the other two are committed without it.
 TEST(BrokenBatchTest, LeavesTheOthersUntouched) {
@@ -262,17 +250,14 @@ TEST(BrokenBatchTest, LeavesTheOthersUntouched) {
       ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction first, db->BeginWrite());
       std::array<std::thread, kBatches> threads;
       for (size_t i = 0; i < kBatches; ++i) {
-        std::atomic<pid_t> id = 0;
-        threads[i] = std::thread([&, i] {
+        threads[i] = StartUntilItWaits([&, i] {
           WriteBatch batch;
           batch.Put(db.keyspace(), RowKey(static_cast<int>(i)), std::string(3000, 'b'));
           std::optional<FailingAllocation> failing;
           if (i == 0) failing.emplace(n);
-          id = gettid();
           status[i] = db->Write(batch).status();
           if (i == 0) failed = AllocationFailed();
         });
-        AwaitSleep(id);
       }
       first.Rollback();
       for (std::thread& thread : threads) thread.join();

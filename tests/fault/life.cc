@@ -20,10 +20,14 @@ class Session {
   Session(const std::string& path, LifeState& state, std::string& problems)
       : state_(state), problems_(problems) {
     session_ = ++state_.history.session;
-    absl::StatusOr<Database> opened = Database::Open(path, LifeOptions());
-    if (Note(opened.status())) db_ = std::make_unique<Database>(*std::move(opened));
-    // A flush that failed in Open() was answered by its error.
     state_.faults.flush_failed.store(false);
+    absl::StatusOr<Database> opened = Database::Open(path, LifeOptions());
+    if (Note(opened.status())) {
+      db_ = std::make_unique<Database>(*std::move(opened));
+    } else {
+      // A flush that failed was answered by its error.
+      state_.faults.flush_failed.store(false);
+    }
   }
 
   void Commit(int number) {

@@ -107,6 +107,7 @@ class NthCallTest : public ::testing::TestWithParam<Kind> {
         EXPECT_EQ(errors, 0) << "it should have gone through";
         failures += errors == 0 ? 0 : 1;
       }
+      EXPECT_GT(calls, 0) << "there is no such call";
       if (calls < fault.n) break;
       ASSERT_LT(fault.n, kNever);
     }

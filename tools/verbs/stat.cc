@@ -82,7 +82,7 @@ std::string LatencyToText(const std::string& name, const LatencyStats& latency) 
 }
 
 std::string LogToText(const Stats& stats) {
-  if (stats.log_limit_bytes == 0) return "log         none: the database was closed\n";
+  if (stats.log_limit_bytes == 0) return "log         none\n";
   std::string text =
       absl::StrFormat("log         %s since the last checkpoint, of %s at the most\n",
                       FormatBytes(stats.log_used_bytes), FormatBytes(stats.log_limit_bytes));
