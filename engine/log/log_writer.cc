@@ -122,6 +122,7 @@ absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Continue(os::File file, ui
   MutexLock lock(&log->mutex_);
   log->written_bytes_ = std::min(
       ring_bytes, file_bytes > kBlockBytes ? RoundUp(file_bytes - kBlockBytes, kBlockBytes) : 0);
+  log->grown_from_ = log->written_bytes_;
   return log;
 }
 
@@ -184,7 +185,9 @@ absl::Status LogWriter::PrepareMapped(uint64_t end) {
     ESPALIER_RETURN_IF_ERROR(Grow(window_end, 0));
     ESPALIER_RETURN_IF_ERROR(
         ForEachPart(begin, window_end - begin, [&](uint64_t offset, uint64_t length, uint64_t) {
-          ESPALIER_RETURN_IF_ERROR(WriteZeros(offset, length));
+          // In the first round it has just grown there.
+          const bool cached = begin >= grown_from_ && window_end <= ring_bytes_;
+          if (!cached) ESPALIER_RETURN_IF_ERROR(WriteZeros(offset, length));
           // Only saves time: what it cannot do, the first store to the page does.
           mapping_->PopulateWrite(offset, length).IgnoreError();
           return absl::OkStatus();

@@ -183,6 +183,8 @@ class LogWriter {
   uint64_t prepared_ ABSL_GUARDED_BY(mutex_) = 0;
   // The ring has bytes of its own in the file up to here.
   uint64_t written_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  // And from here on it came to have them through this writer.
+  uint64_t grown_from_ ABSL_GUARDED_BY(mutex_) = 0;
   bool growth_is_flushed_ ABSL_GUARDED_BY(mutex_) = true;
   bool flushing_ ABSL_GUARDED_BY(mutex_) = false;
   LatencyHistogram flush_latency_ ABSL_GUARDED_BY(mutex_);
