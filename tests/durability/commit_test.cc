@@ -15,6 +15,7 @@
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
+#include "tests/support/waiting_thread.h"
 
 namespace espalier {
 namespace {
@@ -174,6 +175,26 @@ TEST_F(CommitTest, FlushesAreShared) {
   EXPECT_LT(run(put), kThreads * kCommits / 2);
   EXPECT_LT(run(transaction), kThreads * kCommits / 2);
   EXPECT_LT(run(update), kThreads * kCommits / 2);
+}
+
+// Who finds another thread flushing for both waits until that has ended.
+TEST_F(CommitTest, WhoSharesAFlushWaitsForIt) {
+  Database db = Open();
+  Begin(db);
+  FlushCounter counter;
+  counter.delay_ = std::chrono::milliseconds(100);
+  const auto commit = [&](const char* key, int flushes) {
+    WriteTransaction txn = *db.BeginWrite();
+    EXPECT_THAT(txn.Put(db.default_keyspace(), key, "value"), IsOk());
+    EXPECT_THAT(txn.Commit(), IsOk());
+    EXPECT_GE(counter.finished(), flushes);
+  };
+  std::thread first([&] { commit("first", 1); });
+  while (counter.flushes() == 0) std::this_thread::yield();
+  std::thread second = testing::StartUntilItWaits([&] { commit("second", 2); });
+  std::thread third = testing::StartUntilItWaits([&] { commit("third", 2); });
+  for (std::thread* const thread : {&first, &second, &third}) thread->join();
+  EXPECT_EQ(counter.flushes(), 2);
 }
 
 // The group that collects while another one is flushed lets go of the writer's place at once.
