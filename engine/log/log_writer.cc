@@ -183,10 +183,10 @@ absl::Status LogWriter::PrepareMapped(uint64_t end) {
     const uint64_t limit = needed_from_ / kBlockBytes * kBlockBytes + ring_bytes_;
     const uint64_t window_end = std::min(begin + kWindowBytes, limit);
     ESPALIER_RETURN_IF_ERROR(Grow(window_end, 0));
+    // In the first round it has just grown there.
+    const bool cached = begin >= grown_from_ && window_end <= ring_bytes_;
     ESPALIER_RETURN_IF_ERROR(
         ForEachPart(begin, window_end - begin, [&](uint64_t offset, uint64_t length, uint64_t) {
-          // In the first round it has just grown there.
-          const bool cached = begin >= grown_from_ && window_end <= ring_bytes_;
           if (!cached) ESPALIER_RETURN_IF_ERROR(WriteZeros(offset, length));
           // Only saves time: what it cannot do, the first store to the page does.
           mapping_->PopulateWrite(offset, length).IgnoreError();
