@@ -261,9 +261,8 @@ absl::Status WriteState::AwaitSeen() {
   ReaderSlot* const slot = engine.readers_.Acquire();
   engine.allocator_->Rollback();
   LeaveGate(slot, seen);
-  const absl::Status status = engine.WaitDurable(seen);
-  engine.EndTransaction(slot);
-  return status;
+  const absl::Cleanup end = [&] { engine.EndTransaction(slot); };
+  return engine.WaitDurable(seen);
 }
 
 // The gate opens for the next writer; the slot keeps the engine, as a reader does.

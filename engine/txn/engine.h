@@ -265,7 +265,7 @@ class Engine final : private space::BackingFile {
   // With the gate.
   void RequestCheckpointIfDue(const log::LogWriter::Appended& appended);
 
-  // --- engine.cc: space::BackingFile, for the allocator
+  // --- backing_file.cc: space::BackingFile, for the allocator
   absl::Status Grow(uint64_t page_count) override;
   absl::Status GrowFile(uint64_t page_count);
   const page::PageSource& source() const override { return *source_; }
