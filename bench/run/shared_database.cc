@@ -41,6 +41,8 @@ absl::Status PrepareForReads(Contest& contest) {
 absl::Status RunInTurns(Contest& contest, Stage stage) {
   for (const Row* row : contest.RowsOf(stage)) {
     for (Contestant* contestant : contest.Shuffled()) {
+      // Or the kernel would write to the device, beside this one, what another one has stored.
+      if (row->writes()) contest.scratch().Flush();
       RETURN_IF_ERROR(contest.Do(*contestant, row->step, row));
     }
   }

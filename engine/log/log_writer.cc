@@ -306,7 +306,7 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   tail_.chain_value = header.checksum;
   tail_.sequence = header.sequence + 1;
   tail_version_ = version;
-  if (kind == RecordKind::kTransaction) newest_transaction_ = version;
+  if (kind != RecordKind::kCheckpoint) newest_transaction_ = version;
   begin_block_ = false;
   tail_is_direct_ = direct;
   return Appended{place, LogPosition(end), newest_checkpoint_,

@@ -5,8 +5,12 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <future>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "engine/base/status_for_testing.h"
 #include "engine/os/fault_injection.h"
@@ -103,6 +107,54 @@ TEST_F(FoundStateTest, ACheckpointOfNothingNewFlushesTheSlot) {
   const std::string before = steps;
   ASSERT_THAT(db.Checkpoint(), IsOk());
   EXPECT_EQ(order.steps(), before);
+}
+
+// Holds the checkpoint back that follows a recovery.
+class HeldCheckpoint : public os::SystemCallObserver {
+ public:
+  ~HeldCheckpoint() override { Release(); }
+
+  int BeforeCall(const os::SystemCall& call) override {
+    if (call.kind == SystemCallKind::kWriteBack) {
+      begun_ = true;
+      gave_up_ = released_.wait_for(std::chrono::seconds(10)) == std::future_status::timeout;
+    }
+    return 0;
+  }
+
+  void AwaitBegin() const {
+    while (!begun_) std::this_thread::yield();
+  }
+  void Release() {
+    if (!std::exchange(is_released_, true)) release_.set_value();
+  }
+  bool gave_up() const { return gave_up_; }
+
+ private:
+  std::promise<void> release_;
+  const std::shared_future<void> released_ = release_.get_future().share();
+  bool is_released_ = false;
+  std::atomic<bool> begun_ = false;
+  std::atomic<bool> gave_up_ = false;
+  os::ScopedSystemCallObserver observing_{this};
+};
+
+TEST_F(FoundStateTest, WhatWasRecoveredIsDurableAsItIs) {
+  {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_));
+    ASSERT_THAT(db.Put(db.default_keyspace(), "key", "value"), IsOk());
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  HeldCheckpoint checkpoint;
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_));
+  checkpoint.AwaitBegin();
+  // Sees what the log had, and changes nothing.
+  ASSERT_THAT(db.Write(WriteBatch(), {.durability = Durability::kSync}), IsOk());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction read, db.BeginRead());
+  EXPECT_THAT(db.WaitDurable({read.version()}), IsOk());
+  EXPECT_FALSE(checkpoint.gave_up()) << "waited for the checkpoint";
+  checkpoint.Release();
 }
 
 TEST_F(FoundStateTest, RecoveryAsksTheDevice) {
