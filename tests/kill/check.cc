@@ -84,18 +84,18 @@ std::string Check(Database& db, ThreadModels& models, Ledger& ledger) {
   if (!txn.ok()) return txn.status().ToString();
   std::string problems;
   const Keyspace keyspace = db.default_keyspace();
-  uint64_t commits = 0;
+  uint64_t transactions = 0;
   for (int i = 0; i < kWriterThreads; ++i) {
     const auto index = static_cast<size_t>(i);
     Ledger::Thread& thread = ledger.threads[index];
     CheckThread(*txn, keyspace, i, models[index], thread, problems);
-    commits += thread.found.load();
+    transactions += models[index].transactions();
   }
   CheckBatch(*txn, keyspace, models[kAppendingThread], problems);
   const uint64_t total = NumberAt(*txn, keyspace, kTotalKey, problems);
-  if (total != commits) {
-    absl::StrAppend(&problems, "commits are missing in the middle: of ", total, ", ", commits,
-                    " are found\n");
+  if (total != transactions) {
+    absl::StrAppend(&problems, "transactions are missing in the middle: of ", total, ", ",
+                    transactions, " are found\n");
   }
   return problems + VerifyProblems(db);
 }

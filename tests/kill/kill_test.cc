@@ -40,19 +40,24 @@ microseconds RandomDelay(Random& random) {
 class KillTest : public ::testing::Test {
  protected:
   // Kills writers until a check finds something, `kills` times at most.
-  std::string KillOver(int kills, uint64_t seed, Dishonesty dishonesty) {
+  std::string KillOver(int kills, uint64_t seed, Dishonesty dishonesty,
+                       const Options& options = WriterOptions()) {
     Random random(seed);
     ThreadModels models = NewModels(seed);
     for (int i = 0; i < kills; ++i) {
       const microseconds delay = RandomDelay(random);
-      const WriterTask task = {.path = path_, .seed = seed, .dishonesty = dishonesty};
+      const WriterTask task = {
+          .path = path_, .options = options, .seed = seed, .dishonesty = dishonesty};
       const std::optional<std::string> ended =
           RunAndKill([&] { return RunWriter(task, *ledger_); }, delay);
       if (ended.has_value()) return absl::StrCat("kill ", i, ": the writer ended: ", *ended);
       // At times the next to find what is left is a writer again, which is killed in its recovery.
       if (OneIn(random, 4)) {
         const std::optional<std::string> opened = RunAndKill(
-            [&] { return RunWriter({.path = path_, .seed = seed, .commits = 0}, *ledger_); },
+            [&] {
+              return RunWriter({.path = path_, .options = options, .seed = seed, .commits = 0},
+                               *ledger_);
+            },
             microseconds(Below(random, 5000)));
         if (opened.has_value() && !opened->empty()) {
           return absl::StrCat("kill ", i, ", reopening: ", *opened);
@@ -67,6 +72,13 @@ class KillTest : public ::testing::Test {
     return "";
   }
 
+  void ExpectNothingIsLost(int kills, const Options& options) {
+    EXPECT_EQ(KillOver(kills, TestSeed(), Dishonesty::kNone, options), "");
+    std::printf("%d kills, %llu commits survived\n", kills,
+                static_cast<unsigned long long>(Commits()));
+    EXPECT_GT(Commits(), static_cast<uint64_t>(kills)) << "the writers do not get to work";
+  }
+
   uint64_t Commits() const {
     uint64_t commits = 0;
     for (const Ledger::Thread& thread : ledger_->threads) commits += thread.found.load();
@@ -79,11 +91,14 @@ class KillTest : public ::testing::Test {
 };
 
 TEST_F(KillTest, NothingAcknowledgedIsLost) {
-  const int kills = Kills();
-  EXPECT_EQ(KillOver(kills, TestSeed(), Dishonesty::kNone), "");
-  std::printf("%d kills, %llu commits survived\n", kills,
-              static_cast<unsigned long long>(Commits()));
-  EXPECT_GT(Commits(), static_cast<uint64_t>(kills)) << "the writers do not get to work";
+  ExpectNothingIsLost(Kills() - Kills() / 5, WriterOptions());
+}
+
+TEST_F(KillTest, NorWithOtherOptions) {
+  Options options = WriterOptions();
+  options.page_size_bytes = 16384;
+  options.protect_from_stray_stores = true;
+  ExpectNothingIsLost(Kills() / 5, options);
 }
 
 // The canaries: what does not wait for its log, or has none, must not get through.

@@ -1,5 +1,7 @@
 #include "tests/kill/plan.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tests/support/numbered_value.h"
@@ -54,6 +56,16 @@ Durability DurabilityOf(const CommitName& name) {
                                                              : Durability::kAsync;
 }
 
+bool IsWrittenAtOnce(const CommitName& name) {
+  const std::vector<Operation> operations = OperationsOf(name);
+  const bool possible =
+      std::none_of(operations.begin(), operations.end(), [](const Operation& operation) {
+        return operation.kind == Operation::Kind::kReserve ||
+               operation.kind == Operation::Kind::kAppendBatch;
+      });
+  return possible && Scramble(OwnerOf(name) * 37 + name.number) % 2 == 0;
+}
+
 std::string ValueOf(const CommitName& name, int slot, size_t value_bytes) {
   return NumberedValue(OwnerOf(name), name.number, static_cast<uint64_t>(slot), value_bytes);
 }
@@ -78,6 +90,7 @@ KeyRange BatchKeys() { return KeyRange::Between("zz/", "zz0"); }
 void ThreadModel::AdvanceTo(uint64_t number) {
   while (number_ < number) {
     ++number_;
+    if (!IsWrittenAtOnce({seed_, thread_, number_})) ++transactions_;
     for (const Operation& operation : OperationsOf({seed_, thread_, number_})) {
       switch (operation.kind) {
         case Operation::Kind::kPut:

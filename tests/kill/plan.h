@@ -2,9 +2,10 @@
 // alone, so that the parent knows what must be there from how far the thread came.
 //
 // A thread owns its keys: `t3/last` says the number of its newest commit, `t3/00` to `t3/23` are
-// slots for values. All threads count their commits in `total`, so that a commit that is lost from
-// the middle is missed there. Behind all of these come the batches that one thread appends; there
-// is one at the most.
+// slots for values. What is committed by a transaction is counted, by all threads together, in
+// `total`, so that a commit that is lost from the middle is missed there; the others go through
+// Database::Write(), and so in groups. Behind all of these keys come the batches that one thread
+// appends; there is one at the most.
 #ifndef ESPALIER_TESTS_KILL_PLAN_H_
 #define ESPALIER_TESTS_KILL_PLAN_H_
 
@@ -40,6 +41,8 @@ struct Operation {
 
 std::vector<Operation> OperationsOf(const CommitName& name);
 Durability DurabilityOf(const CommitName& name);
+// By Database::Write() and not by a transaction.
+bool IsWrittenAtOnce(const CommitName& name);
 std::string ValueOf(const CommitName& name, int slot, size_t value_bytes);
 
 std::string LastKey(int thread);
@@ -56,6 +59,7 @@ class ThreadModel {
 
   void AdvanceTo(uint64_t number);
   uint64_t number() const { return number_; }
+  uint64_t transactions() const { return transactions_; }  // of these commits
   std::optional<std::string> Value(int slot) const;
   // How many keys the thread has, without those of its batch.
   uint64_t Entries() const;
@@ -77,6 +81,7 @@ class ThreadModel {
   const uint64_t seed_;
   const int thread_;
   uint64_t number_ = 0;
+  uint64_t transactions_ = 0;
   std::array<std::optional<Written>, kSlots> slots_;
   std::optional<Batch> batch_;
 };

@@ -52,11 +52,53 @@ absl::Status CountCommit(WriteTransaction& txn, const Keyspace& keyspace) {
   return txn.Put(keyspace, kTotalKey, absl::StrCat(total + 1));
 }
 
+WriteBatch BatchOf(const Keyspace& keyspace, const CommitName& name) {
+  WriteBatch batch;
+  batch.Put(keyspace, LastKey(name.thread), absl::StrCat(name.number));
+  for (const Operation& operation : OperationsOf(name)) {
+    const std::string key = SlotKey(name.thread, operation.slot);
+    switch (operation.kind) {
+      case Operation::Kind::kPut:
+        batch.Put(keyspace, key, ValueOf(name, operation.slot, operation.value_bytes));
+        break;
+      case Operation::Kind::kDelete:
+        batch.Delete(keyspace, key);
+        break;
+      case Operation::Kind::kDeleteAllSlots:
+        batch.DeleteRange(keyspace,
+                          KeyRange::Between(SlotKey(name.thread, 0), LastKey(name.thread)));
+        break;
+      case Operation::Kind::kDeleteBatch:
+        batch.DeleteRange(keyspace, BatchKeys());
+        break;
+      case Operation::Kind::kReserve:
+      case Operation::Kind::kAppendBatch:
+        break;  // IsWrittenAtOnce() says no
+    }
+  }
+  return batch;
+}
+
 absl::Status CommitOnce(Database& db, const WriterTask& task, const CommitName& name,
                         Ledger::Thread& ledger) {
   WriteOptions options;
   options.durability =
       task.dishonesty == Dishonesty::kDoesNotLog ? Durability::kCheckpoint : DurabilityOf(name);
+  const auto attempt = [&] {
+    ledger.attempted.store(name.number);
+    task.attempted(name);
+  };
+  const auto acknowledge = [&] {
+    ledger.acknowledged.store(name.number);
+    task.acknowledged(name);
+  };
+  if (IsWrittenAtOnce(name)) {
+    attempt();
+    if (task.dishonesty == Dishonesty::kAcknowledgesEarly) acknowledge();
+    ESPALIER_RETURN_IF_ERROR(db.Write(BatchOf(db.default_keyspace(), name), options).status());
+    acknowledge();
+    return absl::OkStatus();
+  }
   ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite(options));
   const Keyspace keyspace = db.default_keyspace();
   ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, LastKey(name.thread), absl::StrCat(name.number)));
@@ -65,12 +107,7 @@ absl::Status CommitOnce(Database& db, const WriterTask& task, const CommitName& 
   for (const Operation& operation : OperationsOf(name)) {
     ESPALIER_RETURN_IF_ERROR(Perform(txn, keyspace, name, operation));
   }
-  ledger.attempted.store(name.number);
-  task.attempted(name);
-  const auto acknowledge = [&] {
-    ledger.acknowledged.store(name.number);
-    task.acknowledged(name);
-  };
+  attempt();
   if (task.dishonesty == Dishonesty::kAcknowledgesEarly) acknowledge();
   ESPALIER_RETURN_IF_ERROR(txn.Commit().status());
   acknowledge();
@@ -97,7 +134,7 @@ Options WriterOptions() {
 }
 
 std::string RunWriter(const WriterTask& task, Ledger& ledger) {
-  absl::StatusOr<Database> db = Database::Open(task.path, WriterOptions());
+  absl::StatusOr<Database> db = Database::Open(task.path, task.options);
   if (!db.ok()) return absl::StrCat("Open: ", db.status().ToString());
   std::array<absl::Status, kWriterThreads> results;
   std::vector<std::thread> threads;

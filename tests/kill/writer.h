@@ -32,8 +32,12 @@ enum class Dishonesty {
   kDoesNotLog,         // commits that the log does not have
 };
 
+// With a log that goes round often.
+Options WriterOptions();
+
 struct WriterTask {
   std::string path;
+  Options options = WriterOptions();
   uint64_t seed = 0;
   uint64_t commits = std::numeric_limits<uint64_t>::max();  // of each thread
   Dishonesty dishonesty = Dishonesty::kNone;
@@ -41,8 +45,6 @@ struct WriterTask {
   std::function<void(const CommitName&)> attempted = [](const CommitName&) {};
   std::function<void(const CommitName&)> acknowledged = [](const CommitName&) {};
 };
-
-Options WriterOptions();
 
 // Opens the database, goes on behind what was found last, closes it. Returns what went wrong.
 std::string RunWriter(const WriterTask& task, Ledger& ledger);
