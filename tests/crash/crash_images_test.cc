@@ -167,6 +167,30 @@ Durability SomeDurability(uint64_t number) {
   }
 }
 
+TEST_F(CrashImagesTest, OfOtherOptions) {
+  const uint64_t seed = TestSeed(1);
+  CrashLab lab("other options", seed);
+  for (uint64_t i = 0; i < (IsLongTest() ? 200 : 20) && !Enough(); ++i) {
+    CrashWorkload::Setting setting;
+    setting.place = i % 2 == 0 ? Place::kMemory : Place::kMemoryMapped;
+    setting.seed = seed + i;
+    setting.page_size_bytes = i % 4 < 2 ? 16384 : 4096;
+    setting.protect_from_stray_stores = i % 3 != 0;
+    setting.crash_one_in = 4;
+    setting.budget = {.exhaustive = 32, .sampled = 10};
+    CrashWorkload workload(lab, setting, std::nullopt);
+    std::mt19937_64 random(setting.seed);
+    for (int step = 0; step < 16; ++step) {
+      // First something to go on with.
+      workload.set_crashing(step >= 4);
+      workload.Perform(static_cast<Operation>(random() % kOperations), SomeDurability(random()));
+    }
+    workload.Close();
+    Report(absl::StrCat("other options, seed ", setting.seed), workload);
+  }
+  Account(lab);
+}
+
 // Longer ones, of all operations and durabilities; the log goes round, and checkpoints are taken in
 // the background. Last: it goes on until there are as many images as were wanted.
 TEST_F(CrashImagesTest, OfRandomJourneys) {

@@ -57,6 +57,8 @@ std::string_view NameOf(Operation operation) {
                                                     "fill the log",
                                                     "change again",
                                                     "append",
+                                                    "compressed value",
+                                                    "batch",
                                                     "wait",
                                                     "roll back",
                                                     "hold a reader",
@@ -185,6 +187,10 @@ absl::Status CrashWorkload::Do(Operation operation, Durability durability) {
       return ChangeAgain(durability);
     case Operation::kAppend:
       return Append(durability);
+    case Operation::kCompressed:
+      return PutCompressed(durability);
+    case Operation::kWriteBatch:
+      return WriteABatch(durability);
     case Operation::kWaitDurable:
       return WaitDurable();
     case Operation::kRollBack:
@@ -215,6 +221,8 @@ absl::Status CrashWorkload::Commit(Durability durability, const Change& change) 
 absl::Status CrashWorkload::Open() {
   Options options = CrashTestOptions();
   options.create_if_missing = true;
+  options.page_size_bytes = setting_.page_size_bytes;
+  options.protect_from_stray_stores = setting_.protect_from_stray_stores;
   ESPALIER_ASSIGN_OR_RETURN(
       Database db, Database::Open(absl::StrCat(directory_.path(), "/", kDatabaseName), options));
   db_.emplace(std::move(db));
@@ -336,6 +344,41 @@ absl::Status CrashWorkload::Append(Durability durability) {
     }
     return absl::OkStatus();
   });
+}
+
+// What is left of every second one is still so large that the log only refers to it.
+absl::Status CrashWorkload::PutCompressed(Durability durability) {
+  const std::string name = "compressed";
+  const std::string key = absl::StrCat("key", random_() % 4);
+  std::string value = RandomValue(random_() % 2 == 0 ? 3000 : kByReferenceBytes);
+  value.append(value.size(), 'x');
+  return Commit(durability, [&](WriteTransaction& txn, Contents& after) -> absl::Status {
+    ESPALIER_ASSIGN_OR_RETURN(const Keyspace keyspace,
+                              txn.OpenOrCreateKeyspace(name, {.compress_values_from_bytes = 100}));
+    after[name][key] = value;
+    return txn.Put(keyspace, key, value);
+  });
+}
+
+absl::Status CrashWorkload::WriteABatch(Durability durability) {
+  const Keyspace keyspace = db_->default_keyspace();
+  Contents after = history_.contents();
+  WriteBatch batch;
+  for (int i = 0; i < 3; ++i) {
+    const std::string key = NewKey();
+    after[""][key] = RandomValue(i == 0 ? kLargeValueBytes : kSmallValueBytes);
+    batch.Put(keyspace, key, after[""][key]);
+  }
+  const std::string gone = SomeKey();
+  after[""].erase(gone);
+  batch.Delete(keyspace, gone);
+  after[""].erase(after[""].lower_bound("grown3"), after[""].lower_bound("grown5"));
+  batch.DeleteRange(keyspace, KeyRange{"grown3", "grown5"});
+  history_.Begin(std::move(after));
+  ESPALIER_ASSIGN_OR_RETURN(const CommitToken token, db_->Write(batch, {.durability = durability}));
+  history_.Acknowledge(durability);
+  last_commit_ = {token, history_.newest()};
+  return absl::OkStatus();
 }
 
 absl::Status CrashWorkload::CreateKeyspace(Durability durability) {

@@ -41,13 +41,15 @@ enum class Operation {
   kFillTheLog,         // a third of it
   kChangeAgain,        // a transaction that changes the same few keys again and again
   kAppend,             // so much that the log only refers to it
+  kCompressed,         // a value that is stored, and perhaps logged, smaller than it is
+  kWriteBatch,
   kWaitDurable,
   kRollBack,
   kHoldReader,  // of the version of now, instead of the one that was held
   kEndReader,
 };
 constexpr int kShortOperations = 12;
-constexpr int kOperations = 21;
+constexpr int kOperations = 23;
 std::string_view NameOf(Operation operation);
 
 // Where the database is and how its log is written.
@@ -66,6 +68,8 @@ class CrashWorkload {
     uint64_t crash_one_in = 1;  // of the points where the power could fail
     bool crash_while_opening = false;
     uint64_t seed = 1;
+    uint32_t page_size_bytes = 4096;  // where there is no database to start with
+    bool protect_from_stray_stores = false;
     // Looks at the recorder where the power could fail, instead of the lab.
     StoreWitness* witness = nullptr;
   };
@@ -108,6 +112,8 @@ class CrashWorkload {
   absl::Status DeleteOne(Durability durability);
   absl::Status ChangeAgain(Durability durability);
   absl::Status Append(Durability durability);
+  absl::Status PutCompressed(Durability durability);
+  absl::Status WriteABatch(Durability durability);
   absl::Status CreateKeyspace(Durability durability);
   absl::Status DropKeyspace(Durability durability);
   absl::Status Grow(Durability durability);
