@@ -207,8 +207,11 @@ void Mutator::ChangeSlots(Bytes& image, std::mt19937_64& random) {
     uint64_t offset;
     int bytes;
   };
-  constexpr Field kFields[] = {{8, 8},  {16, 8}, {32, 8}, {40, 8}, {48, 8},  {56, 8}, {64, 8},
-                               {72, 4}, {76, 4}, {80, 8}, {88, 4}, {120, 8}, {96, 8}};
+  constexpr Field kFields[] = {{8, 8},   {16, 8},  {32, 8},  {40, 8},  {48, 8},  {56, 8},  {64, 8},
+                               {72, 4},  {76, 4},  {80, 8},  {88, 4},  {96, 8},  {104, 8}, {112, 8},
+                               {120, 8}, {128, 8}, {136, 8}, {144, 8}, {152, 4}, {156, 4}};
+  constexpr uint64_t kFlags = 76;
+  constexpr uint64_t kKeyspace = 128;
   const Field& field = kFields[Below(random, std::size(kFields))];
   const uint64_t number = InterestingNumber(random);
   // The closed database's slots are alike; both, or the other one could be the newer.
@@ -218,6 +221,8 @@ void Mutator::ChangeSlots(Bytes& image, std::mt19937_64& random) {
     } else {
       StoreLE32(image.data() + slot + field.offset, static_cast<uint32_t>(number));
     }
+    // Only so are they looked at: clean, with a keyspace.
+    if (field.offset >= kKeyspace) StoreLE32(image.data() + slot + kFlags, 3);
   }
   Note(absl::StrCat("slots at ", field.offset, " = ", number));
 }
