@@ -1,6 +1,7 @@
 #include "tests/golden/golden_contents.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -109,6 +110,96 @@ absl::Status WriteMoreGolden(const std::string& path) {
   ESPALIER_ASSIGN_OR_RETURN(const Keyspace keyspace, db.OpenKeyspace("dropped"));
   ESPALIER_RETURN_IF_ERROR(db.DropKeyspace(keyspace));
   return db.Close();
+}
+
+namespace {
+
+constexpr int kAppendedEntries = 140;  // more than 32 leaves: the log refers to them
+
+std::string AppendedKey(int i) { return absl::StrCat("appended ", 100 + i); }
+std::string AppendedValue(int i) { return Repeat(absl::StrCat(i, ","), 900); }
+
+// What the log has.
+absl::Status ChangeEverything(Database& db) {
+  const Keyspace plain = db.default_keyspace();
+  ESPALIER_RETURN_IF_ERROR(db.Put(plain, "key 10", "overwritten").status());
+  ESPALIER_RETURN_IF_ERROR(db.Delete(plain, "key 11").status());
+  ESPALIER_RETURN_IF_ERROR(db.Put(plain, "in the log", Noise(9000, 4)).status());
+  ESPALIER_RETURN_IF_ERROR(db.Put(plain, "by reference", Repeat("two chunks; ", 70000)).status());
+  {
+    ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite());
+    ESPALIER_RETURN_IF_ERROR(
+        txn.DeleteRange(plain, KeyRange::Between("key 20", "key 30")).status());
+    ESPALIER_RETURN_IF_ERROR(txn.DeleteRange(plain, KeyRange::From("key 70")).status());
+    ESPALIER_RETURN_IF_ERROR(txn.Commit().status());
+  }
+  {
+    ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite());
+    ESPALIER_ASSIGN_OR_RETURN(const Keyspace made, txn.CreateKeyspace("made"));
+    ESPALIER_RETURN_IF_ERROR(txn.Put(made, "key", "value"));
+    ESPALIER_ASSIGN_OR_RETURN(const Keyspace renamed, txn.OpenKeyspace("old name"));
+    ESPALIER_RETURN_IF_ERROR(txn.RenameKeyspace(renamed, "new name"));
+    ESPALIER_ASSIGN_OR_RETURN(const Keyspace dropped, txn.OpenKeyspace("dropped"));
+    ESPALIER_RETURN_IF_ERROR(txn.DropKeyspace(dropped));
+    ESPALIER_RETURN_IF_ERROR(txn.Commit().status());
+  }
+  ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn,
+                            db.BeginWrite({.durability = Durability::kAsync}));
+  ESPALIER_ASSIGN_OR_RETURN(const Keyspace appended, txn.CreateKeyspace("appended"));
+  for (int i = 0; i < kAppendedEntries; ++i) {
+    ESPALIER_RETURN_IF_ERROR(txn.Append(appended, AppendedKey(i), AppendedValue(i)));
+  }
+  ESPALIER_ASSIGN_OR_RETURN(const CommitToken token, txn.Commit());
+  return db.WaitDurable(token);
+}
+
+}  // namespace
+
+Contents UncleanGoldenContents() {
+  Contents contents;
+  auto& plain = contents[""];
+  for (int i = 10; i < 70; ++i) {
+    if (i != 11 && (i < 20 || i >= 30)) plain[absl::StrCat("key ", i)] = absl::StrCat("value ", i);
+  }
+  plain["key 10"] = "overwritten";
+  plain["in the log"] = Noise(9000, 4);
+  plain["by reference"] = Repeat("two chunks; ", 70000);
+  contents["made"] = {{"key", "value"}};
+  contents["new name"] = {{"key", "value"}};
+  for (int i = 0; i < kAppendedEntries; ++i)
+    contents["appended"][AppendedKey(i)] = AppendedValue(i);
+  return contents;
+}
+
+absl::Status WriteUncleanGolden(const std::string& path) {
+  const std::string open_path = path + ".open";
+  Options options;
+  options.page_size_bytes = 4096;
+  options.log_size_bytes = uint64_t{1} << 20;
+  ESPALIER_ASSIGN_OR_RETURN(Database db, Database::Open(open_path, options));
+  std::map<std::string, std::string> entries;
+  for (int i = 10; i < 80; ++i) entries[absl::StrCat("key ", i)] = absl::StrCat("value ", i);
+  ESPALIER_RETURN_IF_ERROR(Write(db, "old name", {}, {{"key", "value"}}));
+  ESPALIER_RETURN_IF_ERROR(Write(db, "dropped", {}, {{"key", "value"}}));
+  {
+    ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite());
+    for (const auto& [key, value] : entries) {
+      ESPALIER_RETURN_IF_ERROR(txn.Put(db.default_keyspace(), key, value));
+    }
+    ESPALIER_RETURN_IF_ERROR(txn.Commit().status());
+  }
+  ESPALIER_RETURN_IF_ERROR(db.Checkpoint());
+  ESPALIER_RETURN_IF_ERROR(ChangeEverything(db));
+  ESPALIER_ASSIGN_OR_RETURN(const Stats stats, db.GetStats());
+  // As it lies there, without what the log has not come to yet.
+  namespace fs = std::filesystem;
+  fs::copy_file(open_path, path);
+  fs::copy_file(open_path + "-wal", path + "-wal");
+  constexpr uint64_t kBlock = 4096;
+  fs::resize_file(path + "-wal", (stats.log_used_bytes / kBlock + 4) * kBlock);
+  ESPALIER_RETURN_IF_ERROR(db.Close());
+  fs::remove(open_path);
+  return absl::OkStatus();
 }
 
 }  // namespace espalier::testing

@@ -20,6 +20,11 @@ absl::Status WriteGolden(const std::string& path);
 Contents MoreGoldenContents();
 absl::Status WriteMoreGolden(const std::string& path);
 
+// format1_unclean.esp and its log: as a process left them that died after a checkpoint and
+// transactions of every kind.
+Contents UncleanGoldenContents();
+absl::Status WriteUncleanGolden(const std::string& path);
+
 }  // namespace espalier::testing
 
 #endif  // ESPALIER_TESTS_GOLDEN_GOLDEN_CONTENTS_H_

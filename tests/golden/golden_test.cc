@@ -1,9 +1,12 @@
 // Files of format 1 open, verify and have their content, with this version and every one to come.
 
+#include <filesystem>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "engine/base/status_for_testing.h"
+#include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
 #include "tests/golden/golden_contents.h"
@@ -21,6 +24,7 @@ using testing::MoreGoldenContents;
 using testing::ReadEverything;
 using testing::ReadFile;
 using testing::ReadResult;
+using testing::UncleanGoldenContents;
 
 void ExpectSound(Database& db, const Contents& contents) {
   const ReadResult result = ReadEverything(db, contents);
@@ -65,6 +69,33 @@ INSTANTIATE_TEST_SUITE_P(Format1, GoldenTest,
                          ::testing::Values(std::pair("format1.esp", &GoldenContents),
                                            std::pair("format1_more.esp", &MoreGoldenContents)),
                          [](const auto& file) { return file.index == 0 ? "Main" : "More"; });
+
+// The log is replayed: in private memory, and for good.
+TEST(GoldenFilesTest, RecoverWithTheirLog) {
+  const os::TempDir dir;
+  const std::string path = dir.File("db.esp");
+  for (const char* const suffix : {"", "-wal"}) {
+    const std::string name = absl::StrCat("tests/golden/format1_unclean.esp", suffix);
+    std::filesystem::copy_file(name, path + suffix);
+    std::filesystem::permissions(path + suffix, std::filesystem::perms::owner_all);
+  }
+  // It has large values and appended leaves by reference only.
+  ASSERT_LT(std::filesystem::file_size(path + "-wal"), 32768u);
+  Contents contents = UncleanGoldenContents();
+  for (const bool read_only : {true, false}) {
+    Options options;
+    options.read_only = read_only;
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path, options));
+    EXPECT_EQ(db.GetStats()->recovered_transactions, 7u);
+    ExpectSound(db, contents);
+    if (read_only) continue;
+    ASSERT_THAT(db.Put(db.default_keyspace(), "new", "value"), IsOk());
+    ASSERT_THAT(db.Close(), IsOk());
+  }
+  contents[""]["new"] = "value";
+  ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path));
+  ExpectSound(db, contents);
+}
 
 // What the pair is there for. Only an inner node of the space map is missing: that takes a file of
 // 127 MiB.

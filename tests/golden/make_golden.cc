@@ -18,7 +18,8 @@ int main(int argc, char** argv) {
   const std::string directory = argv[1];
   for (const absl::Status& status :
        {espalier::testing::WriteGolden(directory + "/format1.esp"),
-        espalier::testing::WriteMoreGolden(directory + "/format1_more.esp")}) {
+        espalier::testing::WriteMoreGolden(directory + "/format1_more.esp"),
+        espalier::testing::WriteUncleanGolden(directory + "/format1_unclean.esp")}) {
     if (!status.ok()) {
       std::fprintf(stderr, "%s\n", status.ToString().c_str());
       return 1;
