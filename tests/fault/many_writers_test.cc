@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/seed_for_testing.h"
 #include "engine/os/temp_dir_for_testing.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fault/faulty_calls.h"
 #include "tests/kill/check.h"
@@ -47,22 +48,32 @@ class ManyWritersTest : public ::testing::TestWithParam<Kind> {
     }
   }
 
-  void TryEachCall(Fault fault) {
+  struct Found {
+    std::string problems;
+    bool met = false;  // there were as many calls
+  };
+  Found Try(const Fault& fault, Dishonesty dishonesty = Dishonesty::kNone) const {
+    const os::TempDir dir;
+    const SharedMemory<Shared> shared;
+    const WriterTask task = {
+        .path = dir.File("db.esp"), .seed = seed_, .commits = 12, .dishonesty = dishonesty};
+    // What the writers say went wrong was made to; how they end is what counts.
+    const std::string ended = InChild([&]() -> std::string {
+      alarm(kPatienceSeconds);
+      const FaultyCalls calls(fault, &shared->faults);
+      static_cast<void>(RunWriter(task, shared->ledger));
+      return "";
+    });
+    return {ended + CheckInChild(task.path, seed_, shared->ledger, AfterCheck::kClose),
+            shared->faults.calls >= fault.n};
+  }
+
+  void TryEachCall(Fault fault) const {
     for (fault.n = 1; !HasFailure(); fault.n += 1 + fault.n / 16) {
       SCOPED_TRACE(fault.Name());
-      const os::TempDir dir;
-      const SharedMemory<Shared> shared;
-      const WriterTask task = {.path = dir.File("db.esp"), .seed = seed_, .commits = 12};
-      // What the writers say went wrong was made to; how they end is what counts.
-      const std::string ended = InChild([&]() -> std::string {
-        alarm(kPatienceSeconds);
-        const FaultyCalls calls(fault, &shared->faults);
-        static_cast<void>(RunWriter(task, shared->ledger));
-        return "";
-      });
-      EXPECT_EQ(ended, "");
-      EXPECT_EQ(CheckInChild(task.path, seed_, shared->ledger, AfterCheck::kClose), "");
-      if (shared->faults.calls < fault.n) break;
+      const Found found = Try(fault);
+      EXPECT_EQ(found.problems, "");
+      if (!found.met) break;
       ASSERT_LT(fault.n, kNever);
     }
   }
@@ -78,6 +89,17 @@ TEST_P(ManyWritersTest, FailsForEver) {
   for (const int error : {EIO, ENOSPC}) {
     TryEachCall({.kind = GetParam().kind, .for_ever = true, .error = error});
   }
+}
+
+class ManyWritersCanaryTest : public ManyWritersTest {};
+
+TEST_F(ManyWritersCanaryTest, FindsAnAcknowledgementThatCameEarly) {
+  Fault fault = {.kind = SystemCallKind::kWrite, .error = EIO};
+  Found found = {.problems = "", .met = true};
+  for (fault.n = 1; found.problems.empty() && found.met; ++fault.n) {
+    found = Try(fault, Dishonesty::kAcknowledgesEarly);
+  }
+  EXPECT_THAT(found.problems, ::testing::HasSubstr("was acknowledged, but"));
 }
 
 INSTANTIATE_TEST_SUITE_P(EachKind, ManyWritersTest,

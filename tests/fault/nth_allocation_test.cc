@@ -20,6 +20,7 @@
 #include "engine/base/status_for_testing.h"
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fault/failing_allocations.h"
 #include "tests/support/child_process.h"
@@ -353,6 +354,45 @@ TEST_P(NthAllocationTest, ThenClosed) { TryEachAllocation(/*close=*/true); }
 
 // What is left must be fit for recovery.
 TEST_P(NthAllocationTest, ThenAbandoned) { TryEachAllocation(/*close=*/false); }
+
+// The canaries.
+class NthAllocationCanaryTest : public NthAllocationTest {
+ protected:
+  // What is found with any of the first allocations failing.
+  static std::string FoundWith(const Step& step) {
+    std::string problems;
+    for (int n = 1; n < 200 && problems.empty(); ++n) {
+      const os::TempDir dir;
+      Prepare(dir.File("db.esp"), /*close=*/true);
+      const SharedMemory<Outcome> outcome;
+      problems = RunInChild(step, dir.File("db.esp"), n, /*close=*/true, *outcome);
+      if (outcome->ended) break;
+    }
+    return problems;
+  }
+};
+
+TEST_F(NthAllocationCanaryTest, FindsACommitThatFailedUnnoticed) {
+  Step step = Writing("unnoticed", Durability::kSync, 100);
+  step.run = [honest = step.run](std::optional<Database>& db, const std::string& path) {
+    try {
+      honest(db, path).IgnoreError();
+    } catch (const std::bad_alloc&) {
+    }
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(FoundWith(step), ::testing::HasSubstr("the commit is lost"));
+}
+
+TEST_F(NthAllocationCanaryTest, FindsALeak) {
+  const Step step = Calling("leak", [](Database&, const std::string&) {
+    static char* volatile kept;  // or the compiler would leave it out
+    kept = new char[100];
+    static_cast<void>(kept);
+    return absl::OkStatus();
+  });
+  EXPECT_THAT(FoundWith(step), ::testing::HasSubstr("1 allocations leak"));
+}
 
 INSTANTIATE_TEST_SUITE_P(EachStep, NthAllocationTest, ::testing::ValuesIn(Steps()),
                          [](const ::testing::TestParamInfo<Step>& step) {

@@ -22,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_for_testing.h"
 #include "espalier/espalier.h"
+#include "gtest/gtest-spi.h"
 #include "gtest/gtest.h"
 #include "tests/hostile/scratch_dir.h"
 
@@ -75,11 +76,13 @@ class Filler {
   const std::string path_;
 };
 
+enum class Belief { kWhatItIsTold, kThatAllSucceeds };
+
 // A database with a model beside it.
 class Life {
  public:
-  Life(std::string path, Durability durability)
-      : path_(std::move(path)), options_(SmallLog(durability)) {}
+  Life(std::string path, Durability durability, Belief belief = Belief::kWhatItIsTold)
+      : path_(std::move(path)), options_(SmallLog(durability)), belief_(belief) {}
 
   // Of the calls that may find the disk full.
   int calls() const { return calls_; }
@@ -173,15 +176,15 @@ class Life {
     Model after = model_;
     const absl::StatusOr<CommitToken> token =
         db_->Update([&](WriteTransaction& txn) { return change(txn, after); });
-    if (Succeeded(token.status())) {
-      model_ = std::move(after);
-      last_commit_ = *token;
-    }
+    const bool succeeded = Succeeded(token.status());
+    if (succeeded) last_commit_ = *token;
+    if (succeeded || belief_ == Belief::kThatAllSucceeds) model_ = std::move(after);
     ExpectContent();
   }
 
   const std::string path_;
   const Options options_;
+  const Belief belief_;
   std::optional<Database> db_;
   Model model_;
   std::optional<CommitToken> last_commit_;
@@ -280,6 +283,18 @@ TEST_P(FillLevelTest, NothingIsLostAndAllGoesOnAfterwards) {
   }
   std::printf("%d levels: of %d calls, %d found the disk full\n", levels, calls, failures);
   EXPECT_GT(failures, 0);
+}
+
+// The canary.
+TEST(FillLevelCanaryTest, FindsACommitThatIsNotThere) {
+  const auto disk = SmallFileSystem::Mount(FileSystem::kTmpfs, kDiskBytes);
+  if (disk == nullptr) GTEST_SKIP() << "cannot mount a small file system";
+  Life life(disk->File("db.esp"), Durability::kSync, Belief::kThatAllSucceeds);
+  life.Open();
+  life.PutSome(20, 1000);
+  const Filler filler(*disk, 0);
+  EXPECT_NONFATAL_FAILURE(life.PutSome(100, 10000), "20 entries, not ");
+  EXPECT_EQ(life.failures(), 1);
 }
 
 std::string NameOf(const ::testing::TestParamInfo<FillLevelTest::ParamType>& info) {
