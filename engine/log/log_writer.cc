@@ -71,7 +71,7 @@ absl::Status LogWriter::Map() {
 
 absl::StatusOr<std::unique_ptr<LogWriter>> LogWriter::Create(const std::string& path,
                                                              const Uuid& uuid, uint64_t ring_bytes,
-                                                             Callbacks callbacks) {
+                                                             const Callbacks& callbacks) {
   ring_bytes = RoundUp(std::clamp(ring_bytes, kMinRingBytes, kMaxRingBytes), kBlockBytes);
   // Under another name until it is whole (as INV-14 has it for the database).
   ESPALIER_ASSIGN_OR_RETURN(const std::string temporary, os::TemporaryNameBeside(path));

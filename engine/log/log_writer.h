@@ -54,7 +54,7 @@ class LogWriter {
   // when the disk is full.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Create(const std::string& path,
                                                            const Uuid& uuid, uint64_t ring_bytes,
-                                                           Callbacks callbacks);
+                                                           const Callbacks& callbacks);
   // Goes on behind the last record of a log. What is already in the file is made durable. Nothing
   // from `needed_from` on is overwritten.
   static absl::StatusOr<std::unique_ptr<LogWriter>> Continue(os::File file, uint64_t ring_bytes,

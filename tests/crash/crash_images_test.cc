@@ -30,7 +30,7 @@ class CrashImagesTest : public ::testing::Test {
     if (++violations_ <= kReportedViolations) ADD_FAILURE() << what << ": " << workload.problem();
   }
 
-  void Account(const CrashLab& lab) {
+  void Account(const CrashLab& lab) const {
     testing::Account(lab);
     std::printf("  the log was written by %llu direct writes and %llu msyncs\n",
                 static_cast<unsigned long long>(counts_.direct_writes),
