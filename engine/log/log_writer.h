@@ -108,9 +108,9 @@ class LogWriter {
   uint64_t reserved_bytes() const { return RoundUp(ring_bytes_ / 64, kBlockBytes); }
   // Bytes from the place that recovery would begin at to the end.
   uint64_t used_bytes() const;
-  // Of the newest transaction that was appended by this writer, or of the generation's record,
-  // which names none that was there before it; 0 if there was neither. All that was logged up to
-  // this version lies before the end.
+  // Of the newest transaction that this writer appended, or of its generation's record, which is
+  // not older than any transaction before that; 0 if there was neither. What was logged up to this
+  // version lies before end().
   Version newest_transaction() const;
   uint64_t flushes() const { return flush_latency().count(); }
   LatencyHistogram flush_latency() const;
