@@ -306,7 +306,7 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   tail_.chain_value = header.checksum;
   tail_.sequence = header.sequence + 1;
   tail_version_ = version;
-  if (kind != RecordKind::kCheckpoint) newest_transaction_ = version;
+  if (kind != RecordKind::kCheckpoint) logged_until_ = version;
   begin_block_ = false;
   tail_is_direct_ = direct;
   return Appended{place, LogPosition(end), newest_checkpoint_,
@@ -443,9 +443,9 @@ bool LogWriter::HasRoom(uint64_t besides) const {
          ring_bytes_;
 }
 
-Version LogWriter::newest_transaction() const {
+Version LogWriter::logged_until() const {
   MutexLock lock(&mutex_);
-  return newest_transaction_;
+  return logged_until_;
 }
 
 absl::Status LogWriter::status() const {

@@ -108,10 +108,9 @@ class LogWriter {
   uint64_t reserved_bytes() const { return RoundUp(ring_bytes_ / 64, kBlockBytes); }
   // Bytes from the place that recovery would begin at to the end.
   uint64_t used_bytes() const;
-  // Of the newest transaction that this writer appended, or of its generation's record, which is
-  // not older than any transaction before that; 0 if there was neither. What was logged up to this
-  // version lies before end().
-  Version newest_transaction() const;
+  // What was logged up to this version lies before end(): the newest transaction that this writer
+  // appended, or what its generation's record says came before; 0 if there was neither.
+  Version logged_until() const;
   uint64_t flushes() const { return flush_latency().count(); }
   LatencyHistogram flush_latency() const;
   // The first flush that failed (INV-9).
@@ -166,7 +165,7 @@ class LogWriter {
   mutable CondVar flushed_;
   LogPlace tail_ ABSL_GUARDED_BY(mutex_);
   Version tail_version_ ABSL_GUARDED_BY(mutex_){0};
-  Version newest_transaction_ ABSL_GUARDED_BY(mutex_){0};
+  Version logged_until_ ABSL_GUARDED_BY(mutex_){0};
   // A flush ended the block that the tail lies in.
   bool begin_block_ ABSL_GUARDED_BY(mutex_) = true;
   bool tail_is_direct_ ABSL_GUARDED_BY(mutex_) = false;

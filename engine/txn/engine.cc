@@ -284,7 +284,7 @@ absl::Status Engine::WaitDurable(Version version) {
   ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   const std::shared_ptr<log::LogWriter> log = SharedLog();
   // The mark of a checkpoint that is being taken does not make its version durable yet.
-  if (log == nullptr || log->newest_transaction() < version) return Checkpoint();
+  if (log == nullptr || log->logged_until() < version) return Checkpoint();
   return FlushLog(*log, log->end());
 }
 

@@ -211,8 +211,12 @@ absl::Status CrashWorkload::Commit(Durability durability, const Change& change) 
   Contents after = history_.contents();
   ESPALIER_RETURN_IF_ERROR(change(txn, after));
   history_.Begin(std::move(after));
-  const absl::StatusOr<CommitToken> token = txn.Commit();
-  if (!token.ok()) return token.status();
+  return Acknowledge(txn.Commit(), durability);
+}
+
+absl::Status CrashWorkload::Acknowledge(const absl::StatusOr<CommitToken>& token,
+                                        Durability durability) {
+  ESPALIER_RETURN_IF_ERROR(token.status());
   history_.Acknowledge(durability);
   last_commit_ = {*token, history_.newest()};
   return absl::OkStatus();
@@ -375,10 +379,7 @@ absl::Status CrashWorkload::WriteABatch(Durability durability) {
   after[""].erase(after[""].lower_bound("grown3"), after[""].lower_bound("grown5"));
   batch.DeleteRange(keyspace, KeyRange{"grown3", "grown5"});
   history_.Begin(std::move(after));
-  ESPALIER_ASSIGN_OR_RETURN(const CommitToken token, db_->Write(batch, {.durability = durability}));
-  history_.Acknowledge(durability);
-  last_commit_ = {token, history_.newest()};
-  return absl::OkStatus();
+  return Acknowledge(db_->Write(batch, {.durability = durability}), durability);
 }
 
 absl::Status CrashWorkload::CreateKeyspace(Durability durability) {

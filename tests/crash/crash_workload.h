@@ -102,6 +102,7 @@ class CrashWorkload {
   void CrashPoint(std::string_view where, const RecordedDisk& disk);
   absl::Status Do(Operation operation, Durability durability);
   absl::Status Commit(Durability durability, const Change& change);
+  absl::Status Acknowledge(const absl::StatusOr<CommitToken>& token, Durability durability);
   absl::Status Open();
   absl::Status CloseInOrder();
   absl::Status Abandon();

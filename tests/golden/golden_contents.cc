@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 #include "espalier/espalier.h"
+#include "tests/hostile/memory_file.h"
 
 namespace espalier::testing {
 namespace {
@@ -177,25 +178,20 @@ absl::Status WriteUncleanGolden(const std::string& path) {
   options.page_size_bytes = 4096;
   options.log_size_bytes = uint64_t{1} << 20;
   ESPALIER_ASSIGN_OR_RETURN(Database db, Database::Open(open_path, options));
-  std::map<std::string, std::string> entries;
-  for (int i = 10; i < 80; ++i) entries[absl::StrCat("key ", i)] = absl::StrCat("value ", i);
-  ESPALIER_RETURN_IF_ERROR(Write(db, "old name", {}, {{"key", "value"}}));
-  ESPALIER_RETURN_IF_ERROR(Write(db, "dropped", {}, {{"key", "value"}}));
-  {
-    ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite());
-    for (const auto& [key, value] : entries) {
-      ESPALIER_RETURN_IF_ERROR(txn.Put(db.default_keyspace(), key, value));
-    }
-    ESPALIER_RETURN_IF_ERROR(txn.Commit().status());
-  }
+  Contents before = {{"old name", {{"key", "value"}}}, {"dropped", {{"key", "value"}}}};
+  for (int i = 10; i < 80; ++i) before[""][absl::StrCat("key ", i)] = absl::StrCat("value ", i);
+  ESPALIER_RETURN_IF_ERROR(WriteAll(db, before));
   ESPALIER_RETURN_IF_ERROR(db.Checkpoint());
   ESPALIER_RETURN_IF_ERROR(ChangeEverything(db));
   ESPALIER_ASSIGN_OR_RETURN(const Stats stats, db.GetStats());
-  // As it lies there, without what the log has not come to yet.
+  // As they lie there, without what was only made ready to be written.
   namespace fs = std::filesystem;
   fs::copy_file(open_path, path);
   fs::copy_file(open_path + "-wal", path + "-wal");
   constexpr uint64_t kBlock = 4096;
+  Bytes bytes = ReadFile(path);
+  while (bytes.back() == 0) bytes.pop_back();
+  fs::resize_file(path, (bytes.size() + kBlock - 1) / kBlock * kBlock);
   fs::resize_file(path + "-wal", (stats.log_used_bytes / kBlock + 4) * kBlock);
   ESPALIER_RETURN_IF_ERROR(db.Close());
   fs::remove(open_path);

@@ -53,12 +53,10 @@ class KillTest : public ::testing::Test {
       if (ended.has_value()) return absl::StrCat("kill ", i, ": the writer ended: ", *ended);
       // At times the next to find what is left is a writer again, which is killed in its recovery.
       if (OneIn(random, 4)) {
+        WriterTask opening = task;
+        opening.commits = 0;
         const std::optional<std::string> opened = RunAndKill(
-            [&] {
-              return RunWriter({.path = path_, .options = options, .seed = seed, .commits = 0},
-                               *ledger_);
-            },
-            microseconds(Below(random, 5000)));
+            [&] { return RunWriter(opening, *ledger_); }, microseconds(Below(random, 5000)));
         if (opened.has_value() && !opened->empty()) {
           return absl::StrCat("kill ", i, ", reopening: ", *opened);
         }

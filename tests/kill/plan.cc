@@ -76,6 +76,8 @@ std::string SlotKey(int thread, int slot) {
   return absl::StrCat("t", thread, slot < 10 ? "/0" : "/", slot);
 }
 
+KeyRange SlotKeys(int thread) { return KeyRange::Between(SlotKey(thread, 0), LastKey(thread)); }
+
 KeyRange KeysOf(int thread) {
   return KeyRange::Between(absl::StrCat("t", thread, "/"), absl::StrCat("t", thread, "0"));
 }

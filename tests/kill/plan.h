@@ -47,6 +47,7 @@ std::string ValueOf(const CommitName& name, int slot, size_t value_bytes);
 
 std::string LastKey(int thread);
 std::string SlotKey(int thread, int slot);
+KeyRange SlotKeys(int thread);
 // All keys of a thread, without those of batches.
 KeyRange KeysOf(int thread);
 std::string BatchKey(uint64_t number, int entry);

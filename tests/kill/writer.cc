@@ -27,9 +27,7 @@ absl::Status Perform(WriteTransaction& txn, const Keyspace& keyspace, const Comm
     case Operation::Kind::kDelete:
       return txn.Delete(keyspace, key).status();
     case Operation::Kind::kDeleteAllSlots:
-      return txn
-          .DeleteRange(keyspace, KeyRange::Between(SlotKey(name.thread, 0), LastKey(name.thread)))
-          .status();
+      return txn.DeleteRange(keyspace, SlotKeys(name.thread)).status();
     case Operation::Kind::kAppendBatch:
       for (int entry = 0; entry < operation.entries; ++entry) {
         ESPALIER_RETURN_IF_ERROR(txn.Append(keyspace, BatchKey(name.number, entry),
@@ -65,8 +63,7 @@ WriteBatch BatchOf(const Keyspace& keyspace, const CommitName& name) {
         batch.Delete(keyspace, key);
         break;
       case Operation::Kind::kDeleteAllSlots:
-        batch.DeleteRange(keyspace,
-                          KeyRange::Between(SlotKey(name.thread, 0), LastKey(name.thread)));
+        batch.DeleteRange(keyspace, SlotKeys(name.thread));
         break;
       case Operation::Kind::kDeleteBatch:
         batch.DeleteRange(keyspace, BatchKeys());
@@ -84,34 +81,31 @@ absl::Status CommitOnce(Database& db, const WriterTask& task, const CommitName& 
   WriteOptions options;
   options.durability =
       task.dishonesty == Dishonesty::kDoesNotLog ? Durability::kCheckpoint : DurabilityOf(name);
-  const auto attempt = [&] {
-    ledger.attempted.store(name.number);
-    task.attempted(name);
-  };
+  const Keyspace keyspace = db.default_keyspace();
   const auto acknowledge = [&] {
     ledger.acknowledged.store(name.number);
     task.acknowledged(name);
   };
-  if (IsWrittenAtOnce(name)) {
-    attempt();
+  const auto attempt = [&](const auto& commit) {
+    ledger.attempted.store(name.number);
+    task.attempted(name);
     if (task.dishonesty == Dishonesty::kAcknowledgesEarly) acknowledge();
-    ESPALIER_RETURN_IF_ERROR(db.Write(BatchOf(db.default_keyspace(), name), options).status());
-    acknowledge();
-    return absl::OkStatus();
+    const absl::Status committed = commit().status();
+    if (committed.ok()) acknowledge();
+    return committed;
+  };
+  if (IsWrittenAtOnce(name)) {
+    const WriteBatch batch = BatchOf(keyspace, name);
+    return attempt([&] { return db.Write(batch, options); });
   }
   ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite(options));
-  const Keyspace keyspace = db.default_keyspace();
   ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, LastKey(name.thread), absl::StrCat(name.number)));
   ESPALIER_RETURN_IF_ERROR(CountCommit(txn, keyspace));
   // Last: the log refers only to leaves after which nothing else was done.
   for (const Operation& operation : OperationsOf(name)) {
     ESPALIER_RETURN_IF_ERROR(Perform(txn, keyspace, name, operation));
   }
-  attempt();
-  if (task.dishonesty == Dishonesty::kAcknowledgesEarly) acknowledge();
-  ESPALIER_RETURN_IF_ERROR(txn.Commit().status());
-  acknowledge();
-  return absl::OkStatus();
+  return attempt([&] { return txn.Commit(); });
 }
 
 absl::Status RunThread(Database& db, const WriterTask& task, int thread, Ledger::Thread& ledger) {
