@@ -1,20 +1,32 @@
 #include "engine/page/node_builder.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 namespace espalier::page {
 namespace {
 
-// The list is sorted, so what the first and the last key share all of them share.
-uint32_t PrefixOf(absl::Span<const LeafEntry> entries) {
-  return entries.size() < 2 ? (entries.empty() ? 0 : static_cast<uint32_t>(entries[0].key.size()))
-                            : CommonPrefixLength(entries.front().key, entries.back().key);
-}
+std::string_view KeyOf(const LeafEntry& entry) { return entry.key; }
+std::string_view KeyOf(const InnerEntry& entry) { return entry.separator; }
 
-uint32_t PrefixOf(absl::Span<const InnerEntry> entries) {
-  if (entries.size() < 2) return 0;
-  return CommonPrefixLength(entries[1].separator, entries.back().separator);
+// The first entry of an inner node stores no separator.
+template <typename EntryType>
+constexpr size_t kFirstStored = std::is_same_v<EntryType, LeafEntry> ? 0 : 1;
+
+// The length of the prefix with which the node is smallest; of several, the longest. A byte more is
+// stored once, and spares a byte of each key that has something behind its head still; so it goes
+// as far as the keys share and as one of them has. With any shorter prefix the node is no smaller:
+// whatever was taken out of a page goes back into it, less some of it as well.
+template <typename EntryType>
+uint32_t PrefixOf(absl::Span<const EntryType> entries) {
+  if (entries.size() <= kFirstStored<EntryType>) return 0;
+  const absl::Span<const EntryType> stored = entries.subspan(kFirstStored<EntryType>);
+  size_t longest_key = 0;
+  for (const EntryType& entry : stored) longest_key = std::max(longest_key, KeyOf(entry).size());
+  // The list is sorted, so what the first and the last key share all of them share.
+  return std::min(CommonPrefixLength(KeyOf(stored.front()), KeyOf(stored.back())),
+                  TailLength(static_cast<uint32_t>(longest_key)));
 }
 
 // What the page of a damaged file holds need not be sorted; a key then may be shorter than the
@@ -34,17 +46,13 @@ uint32_t EntryBytes(const InnerEntry& entry, uint32_t prefix_length) {
          InnerRecordBytes(static_cast<uint32_t>(SuffixOf(entry.separator, prefix_length).size()));
 }
 
-// The first entry of an inner node stores no separator.
-template <typename EntryType>
-constexpr bool kFirstKeyIsStored = std::is_same_v<EntryType, LeafEntry>;
-
 template <typename EntryType>
 uint32_t NodeBytes(absl::Span<const EntryType> entries) {
   const uint32_t prefix_length = PrefixOf(entries);
   uint32_t bytes = kHeaderBytes + prefix_length;
   for (size_t i = 0; i < entries.size(); ++i) {
-    bytes += i == 0 && !kFirstKeyIsStored<EntryType> ? Inner::kEntryArrayBytes
-                                                     : EntryBytes(entries[i], prefix_length);
+    bytes += i < kFirstStored<EntryType> ? Inner::kEntryArrayBytes
+                                         : EntryBytes(entries[i], prefix_length);
   }
   return bytes;
 }
@@ -150,6 +158,7 @@ void BuildLeaf(absl::Span<const LeafEntry> entries, uint8_t* page, uint32_t page
     StoreLE32(heads + size_t{4} * i, HeadOf(suffix));
     StoreLE16(slots + size_t{2} * i, static_cast<uint16_t>(offset));
   }
+  assert(slots + size_t{2} * count <= page + offset);
   Header& header = HeaderOf(page);
   header.entry_count = static_cast<uint16_t>(count);
   header.heap_used = static_cast<uint16_t>(page_bytes - offset);
@@ -185,6 +194,7 @@ void BuildInner(absl::Span<const InnerEntry> entries, uint8_t* page, uint32_t pa
     StoreLE64(counts + size_t{8} * i, entries[i].count);
     StoreLE16(slots + size_t{2} * i, static_cast<uint16_t>(slot_value));
   }
+  assert(slots + size_t{2} * count <= page + offset);
   Header& header = HeaderOf(page);
   header.entry_count = static_cast<uint16_t>(count);
   header.heap_used = static_cast<uint16_t>(page_bytes - offset);

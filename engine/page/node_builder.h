@@ -37,8 +37,9 @@ uint32_t LeafBytes(absl::Span<const LeafEntry> entries);
 uint32_t InnerBytes(absl::Span<const InnerEntry> entries);
 
 // Overwrites entries, heap and prefix of `page`, and the header fields that describe them;
-// checksum, identity and birth stay. The entries must fit and must not lie in `page`. The prefix is
-// as long as they allow, but at most `longest_prefix`, for a leaf that is to get more entries.
+// checksum, identity and birth stay. The entries must fit (those of one page do, and fewer of them)
+// and must not lie in `page`. The prefix is the one that makes the node smallest, but at most
+// `longest_prefix` long, for a leaf that is to get more entries.
 void BuildLeaf(absl::Span<const LeafEntry> entries, uint8_t* page, uint32_t page_bytes,
                uint32_t longest_prefix = UINT32_MAX);
 void BuildInner(absl::Span<const InnerEntry> entries, uint8_t* page, uint32_t page_bytes);

@@ -123,7 +123,7 @@ TEST_P(NodeTest, LeafRefusesWhatDoesNotSharePrefixOrPlace) {
   BuildLeaf({}, page.bytes(), page.size());
   LeafEditor editor(page.bytes(), page.size());
   EXPECT_FALSE(editor.Insert(0, "first", {}));  // an empty leaf is built
-  const LeafModel model = {{"prefix/a", {"1"}}, {"prefix/b", {"2"}}};
+  const LeafModel model = {{"prefix/a...", {"1"}}, {"prefix/b...", {"2"}}};
   BuildLeaf(EntriesOf(model), page.bytes(), page.size());
   EXPECT_EQ(Leaf(page.bytes()).prefix(), "prefix/");
   EXPECT_FALSE(editor.Insert(2, "q", {}));
@@ -228,6 +228,43 @@ TEST_P(NodeTest, InnerWithOneChildLeadsEverywhereToIt) {
   EXPECT_EQ(FindStructuralFault(page.bytes(), page.size()), nullptr);
   for (const std::string_view key : {"", "a", "\xff\xff\xff\xff\xff"}) {
     EXPECT_EQ(Inner(page.bytes()).FindChild(key), 0u);
+  }
+}
+
+// What was taken out of a page goes back into it, whatever prefix it had there, and some of it as
+// well: a longer prefix is no gain where the keys have nothing behind their heads.
+TEST_P(NodeTest, NoMoreRoomIsTakenByWhatIsBuiltAnew) {
+  for (int round = 0; round < 300; ++round) {
+    const std::string stem(random_() % 20, 's');
+    const uint64_t longest_rest = 1 + random_() % 8;
+    LeafModel leaf_model;
+    InnerModel inner_model = {{"", {1, 1}}};
+    for (uint64_t i = 1 + random_() % 12; i > 0; --i) {
+      std::string key = stem;
+      for (uint64_t j = 1 + random_() % longest_rest; j > 0; --j) {
+        key += static_cast<char>('a' + random_() % 2);
+      }
+      leaf_model[key] = {std::string(random_() % 30, 'v')};
+      inner_model[key] = {1, 1};
+    }
+    const std::vector<LeafEntry> leaf_entries = EntriesOf(leaf_model);
+    const uint32_t leaf_bytes = LeafBytes(leaf_entries);
+    for (uint32_t longest_prefix = 0; longest_prefix < 30; ++longest_prefix) {
+      TestPage page(GetParam(), Kind::kLeaf, 0);
+      BuildLeaf(leaf_entries, page.bytes(), page.size(), longest_prefix);
+      EXPECT_LE(leaf_bytes, Leaf(page.bytes()).UsedBytes());
+    }
+    const std::vector<InnerEntry> inner_entries = EntriesOf(inner_model);
+    std::vector<LeafEntry> some_leaf_entries;
+    std::vector<InnerEntry> some_inner_entries;
+    for (const LeafEntry& entry : leaf_entries) {
+      if (random_() % 4 != 0) some_leaf_entries.push_back(entry);
+    }
+    for (const InnerEntry& entry : inner_entries) {
+      if (random_() % 4 != 0) some_inner_entries.push_back(entry);
+    }
+    EXPECT_LE(LeafBytes(some_leaf_entries), leaf_bytes);
+    EXPECT_LE(InnerBytes(some_inner_entries), InnerBytes(inner_entries));
   }
 }
 

@@ -204,7 +204,7 @@ absl::StatusOr<std::optional<TreeWriter::Remainder>> TreeWriter::RemoveFromNode(
     ESPALIER_RETURN_IF_ERROR(pages_->FreeNode(node.ref, node.bytes));
     return std::nullopt;
   }
-  // Fewer entries never take more room: the prefix that they share only gets longer.
+  // Fewer entries never take more room.
   page::BuildInner(kept, node.bytes, pages_->page_bytes());
   return Remainder{node.ref, entries};
 }
