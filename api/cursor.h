@@ -29,7 +29,8 @@ class CursorState;
 //
 // The positioning calls return true when the cursor stands on an entry. On false it stands nowhere:
 // status() is OK when there simply is no such entry, kDataLoss when the way led over a damaged
-// page, kFailedPrecondition when the transaction has ended.
+// page, kFailedPrecondition when the transaction has ended. Their argument may be the cursor's own
+// key().
 class ESPALIER_EXPORT Cursor {
  public:
   Cursor(Cursor&&) noexcept;
@@ -97,8 +98,9 @@ class ESPALIER_EXPORT WriteCursor : public Cursor {
 //   for (const Entry& entry : scan) ...
 //   if (!scan.status().ok()) ...
 //
-// An error ends the loop early and stays in status(). Single pass; the views of an entry's key are
-// valid until the iterator moves, those of its value until the transaction ends.
+// An error ends the loop early and stays in status(). Single pass; the view of an entry's key is
+// valid until the iterator moves, that of its value until the transaction ends or changes
+// something; a value that is stored compressed only until the iterator moves.
 class ESPALIER_EXPORT Scan {
  public:
   class Iterator {

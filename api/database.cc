@@ -121,13 +121,16 @@ absl::StatusOr<WriteTransaction> Database::TryBeginWrite(
 
 absl::StatusOr<CommitToken> Database::Write(const WriteBatch& batch, const WriteOptions& options) {
   ESPALIER_RETURN_IF_ERROR(CheckHandle());
-  ESPALIER_RETURN_IF_ERROR(batch.status_);
-  if (batch.database_ != 0 && batch.database_ != engine_->instance()) {
-    return absl::InvalidArgumentError("the batch is for another database");
-  }
   std::span<const uint8_t> operations;
-  if (!batch.empty()) {
-    operations = batch.operations_->record().subspan(sizeof(log::RecordHeader));
+  // One that was moved from is empty.
+  if (batch.operations_ != nullptr) {
+    ESPALIER_RETURN_IF_ERROR(batch.status_);
+    if (batch.database_ != 0 && batch.database_ != engine_->instance()) {
+      return absl::InvalidArgumentError("the batch is for another database");
+    }
+    if (!batch.empty()) {
+      operations = batch.operations_->record().subspan(sizeof(log::RecordHeader));
+    }
   }
   ESPALIER_ASSIGN_OR_RETURN(const Version version,
                             engine_->Write(operations, DurabilityOf(options)));

@@ -86,9 +86,11 @@ class ESPALIER_EXPORT Database {
   absl::StatusOr<ReadTransaction> BeginRead();
 
   // Begins the write transaction; waits while another one is open. A thread that asks for a second
-  // one while it holds the first waits for ever; the same holds for Checkpoint(), Compact() and
-  // Verify(), which need the writer's place for a moment. kFailedPrecondition on a handle that only
-  // reads, and where the first logged transaction finds a `NAME-wal` that is not this database's.
+  // one while it holds the first waits for ever; the same holds for whatever else changes the
+  // database (Write(), Update() and the members that are one transaction each), and for
+  // Checkpoint(), Compact(), Verify(), and WaitDurable() where it takes a checkpoint, which need
+  // the writer's place for a moment. kFailedPrecondition on a handle that only reads, and where the
+  // first logged transaction finds a `NAME-wal` that is not this database's.
   absl::StatusOr<WriteTransaction> BeginWrite(const WriteOptions& options = {});
   // Waits until `deadline` at most, then kDeadlineExceeded.
   absl::StatusOr<WriteTransaction> TryBeginWrite(std::chrono::steady_clock::time_point deadline,

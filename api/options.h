@@ -13,7 +13,8 @@ namespace espalier {
 // What a commit waits for, and so what can take it away again. See docs/durability.md.
 enum class Durability {
   // Commit() returns once the change survives loss of power: one flush, shared with whoever commits
-  // at the same time. Nobody sees the change before.
+  // at the same time. Nobody sees the change before, but for a write transaction that begins during
+  // the flush, which cannot commit before it.
   kSync,
   // Commit() returns once the change is visible and survives the death of the process. Loss of
   // power may take the last of these commits, never one in the middle.
@@ -54,10 +55,11 @@ struct Options {
   Durability durability = Durability::kSync;
 
   // The size that the log (`NAME-wal`, a file beside the database) may have, in bytes; 1 MiB to
-  // 1 TiB. A checkpoint is taken in the background when two thirds of it are used. While less than
-  // about an eighth is free, write transactions wait before they begin. A larger log makes
-  // checkpoints, which write every changed page, rarer, and recovery after a crash longer. Takes
-  // effect when a log is made: with the first logged commit after a clean close.
+  // 1 TiB, to which other values are brought. A checkpoint is taken in the background when two
+  // thirds of it are used. While less than about an eighth is free, write transactions wait before
+  // they begin. A larger log makes checkpoints, which write every changed page, rarer, and recovery
+  // after a crash longer. Takes effect when a log is made: with the first logged commit after a
+  // clean close.
   uint64_t log_size_bytes = uint64_t{180} << 20;
 
   // Called from time to time while Open() replays the log after a crash, with bytes of the log;

@@ -28,8 +28,10 @@ struct SalvageReport {
 using SalvageSink = std::function<absl::Status(std::string_view keyspace, std::string_view key,
                                                std::string_view value)>;
 
-// Delivers the entries of every valid leaf. Works without a superblock or checkpoint slot. Writes
-// nothing. kNotFound, kPermissionDenied, kUnavailable as Database::Open; the sink's own errors.
+// Delivers the entries of every valid leaf. Works without a superblock or checkpoint slot; what the
+// disk cannot read is taken for damaged. The log is not read: commits since the last checkpoint are
+// delivered only as far as valid leaves have them. Writes nothing. kNotFound, kPermissionDenied,
+// kUnavailable as Database::Open; the sink's own errors.
 ESPALIER_EXPORT absl::StatusOr<SalvageReport> Salvage(const std::string& path,
                                                       const SalvageSink& sink);
 

@@ -35,6 +35,7 @@
   M(ChooseOlderSlot)                \
   M(NoConnectCheck)                 \
   M(TrustCleanSlot)                 \
+  M(TrustUnreadableLog)             \
   M(ReplayPastBadRecord)            \
   M(ReplayUnsoundRun)               \
   M(ReplayUnsoundLeaf)              \
@@ -48,6 +49,7 @@
   M(RecycleInRecovery)              \
   M(IgnoreFlushError)               \
   M(NoPoison)                       \
+  M(ForgetRunError)                 \
   M(TellLeaderOnly)                 \
   M(ShortWriteIsWhole)              \
   M(KeepFailedMember)               \
@@ -77,7 +79,8 @@
   M(TrustSpaceMap)                  \
   M(TrustPageCount)                 \
   M(ForgetFault)                    \
-  M(FlushWhatFaulted)
+  M(FlushWhatFaulted)               \
+  M(LogWhatFaulted)
 
 namespace espalier {
 

@@ -146,13 +146,12 @@ absl::Status LogWriter::WriteZeros(uint64_t offset, uint64_t length) {
   return absl::OkStatus();
 }
 
-// In the first round of the ring the file grows with it. What comes before `from` is about to be
-// written.
-absl::Status LogWriter::Grow(uint64_t end, uint64_t from) {
+// In the first round of the ring the file grows with it.
+absl::Status LogWriter::Grow(uint64_t end) {
   const uint64_t needed = std::min(end, ring_bytes_);
   if (needed <= written_bytes_) return absl::OkStatus();
-  from = std::min(std::max(from, written_bytes_), needed);
   uint64_t grown = std::min(RoundUp(needed, kGrowthBytes), ring_bytes_);
+  const uint64_t from = written_bytes_;
   const auto grow = [&] { return WriteZeros(kBlockBytes + from, grown - from); };
   absl::Status status = grow();
   if (absl::IsResourceExhausted(status) && grown > needed) {
@@ -166,11 +165,12 @@ absl::Status LogWriter::Grow(uint64_t end, uint64_t from) {
 }
 
 absl::Status LogWriter::PrepareDirect(uint64_t end) {
-  ESPALIER_RETURN_IF_ERROR(Grow(end, 0));
+  ESPALIER_RETURN_IF_ERROR(Grow(end));
   // Or each write would have a part of the growth to make durable. Not beside another flush of the
   // file: what it would have reported could be reported to this one (INV-9).
   if (growth_is_flushed_ || flushing_) return absl::OkStatus();
-  if (absl::Status status = file_.SyncData(); !status.ok()) return error_ = status;
+  const absl::Status status = CatchBadAlloc([&] { return file_.SyncData(); });
+  if (!status.ok()) return error_ = status;
   growth_is_flushed_ = true;
   return absl::OkStatus();
 }
@@ -182,7 +182,7 @@ absl::Status LogWriter::PrepareMapped(uint64_t end) {
     // What is still needed lies a whole round behind.
     const uint64_t limit = needed_from_ / kBlockBytes * kBlockBytes + ring_bytes_;
     const uint64_t window_end = std::min(begin + kWindowBytes, limit);
-    ESPALIER_RETURN_IF_ERROR(Grow(window_end, 0));
+    ESPALIER_RETURN_IF_ERROR(Grow(window_end));
     // In the first round it has just grown there.
     const bool cached = begin >= grown_from_ && window_end <= ring_bytes_;
     ESPALIER_RETURN_IF_ERROR(
@@ -199,10 +199,15 @@ absl::Status LogWriter::PrepareMapped(uint64_t end) {
 
 absl::Status LogWriter::Store(uint64_t position, std::span<const uint8_t> bytes) {
   ESPALIER_RETURN_IF_ERROR(PrepareMapped(position + bytes.size()));
-  return ForEachPart(position, bytes.size(), [&](uint64_t offset, uint64_t length, uint64_t done) {
-    std::memcpy(mapping_->write_base() + offset, bytes.data() + done, length);
-    return absl::OkStatus();
-  });
+  ESPALIER_RETURN_IF_ERROR(
+      ForEachPart(position, bytes.size(), [&](uint64_t offset, uint64_t length, uint64_t done) {
+        std::memcpy(mapping_->write_base() + offset, bytes.data() + done, length);
+        return absl::OkStatus();
+      }));
+  if (!mapping_->faulted() || IsMutant(Mutant::kLogWhatFaulted)) return absl::OkStatus();
+  return error_ = absl::DataLossError(
+             absl::StrCat(path(), ": the file gave no page for the record at ", position,
+                          " (truncated by another program, or a failing disk)"));
 }
 
 absl::Status LogWriter::WriteAtOnce(uint64_t position, std::span<const uint8_t> bytes) {
@@ -272,9 +277,9 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   if (RoundUp(end, kBlockBytes) > limit) {
     return absl::ResourceExhaustedError(absl::StrCat(path(), ": the log is full"));
   }
-  const uint64_t blocks_end = RoundUp(end, kBlockBytes);
-  const uint64_t grown = blocks_end + (kind == RecordKind::kTransaction ? kAheadBytes : 0);
-  ESPALIER_RETURN_IF_ERROR(direct ? PrepareDirect(grown) : Grow(grown, at_once ? blocks_end : 0));
+  const uint64_t grown =
+      RoundUp(end, kBlockBytes) + (kind == RecordKind::kTransaction ? kAheadBytes : 0);
+  ESPALIER_RETURN_IF_ERROR(direct ? PrepareDirect(grown) : Grow(grown));
 
   RecordHeader header{};
   header.sequence = place.sequence;
@@ -305,7 +310,6 @@ absl::StatusOr<LogWriter::Appended> LogWriter::AppendLocked(RecordKind kind, Ver
   tail_.position = LogPosition(end);
   tail_.chain_value = header.checksum;
   tail_.sequence = header.sequence + 1;
-  tail_version_ = version;
   if (kind != RecordKind::kCheckpoint) logged_until_ = version;
   begin_block_ = false;
   tail_is_direct_ = direct;
@@ -359,7 +363,7 @@ absl::Status LogWriter::Flush(LogPosition end) {
     }
     flushing_ = true;
     target = tail_.position.value;
-    version = tail_version_;
+    version = logged_until_;
     mapped_begin = std::exchange(mapped_begin_, mapped_end_);
     mapped_end = mapped_end_;
     blocks_begin = std::exchange(blocks_begin_, blocks_end_);

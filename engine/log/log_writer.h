@@ -75,7 +75,8 @@ class LogWriter {
   };
   // Appends a record. `record` is room for the header and then the payload. `flush_follows`: the
   // caller is going to call Flush(). kResourceExhausted, with nothing changed, if the ring or the
-  // disk has no room; the error of a flush that failed before. The last 64th of the ring is kept
+  // disk has no room; kDataLoss if the file has lost its page; the error of a flush or of such a
+  // store that failed before. The last 64th of the ring is kept
   // for the other two kinds, and the last block for checkpoints, which are what makes room.
   absl::StatusOr<Appended> Append(RecordKind kind, Version version, std::span<uint8_t> record,
                                   bool flush_follows);
@@ -113,7 +114,7 @@ class LogWriter {
   Version logged_until() const;
   uint64_t flushes() const { return flush_latency().count(); }
   LatencyHistogram flush_latency() const;
-  // The first flush that failed (INV-9).
+  // Of the first flush that failed (INV-9), or store that went nowhere.
   absl::Status status() const;
   const std::string& path() const { return file_.path(); }
   const os::File& file() const { return file_; }
@@ -139,7 +140,7 @@ class LogWriter {
                                         bool flush_follows, bool at_block)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status WriteZeros(uint64_t offset, uint64_t length);
-  absl::Status Grow(uint64_t end, uint64_t from) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Grow(uint64_t end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PrepareMapped(uint64_t end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PrepareDirect(uint64_t end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Two ways into the page cache.
@@ -164,7 +165,6 @@ class LogWriter {
   mutable Mutex mutex_;
   mutable CondVar flushed_;
   LogPlace tail_ ABSL_GUARDED_BY(mutex_);
-  Version tail_version_ ABSL_GUARDED_BY(mutex_){0};
   Version logged_until_ ABSL_GUARDED_BY(mutex_){0};
   // A flush ended the block that the tail lies in.
   bool begin_block_ ABSL_GUARDED_BY(mutex_) = true;

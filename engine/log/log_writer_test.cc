@@ -1,5 +1,7 @@
 #include "engine/log/log_writer.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
@@ -23,6 +25,7 @@ namespace espalier::log {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class LogWriterTest : public ::testing::TestWithParam<Way> {
  protected:
@@ -100,6 +103,42 @@ TEST_P(LogWriterTest, AFailedCreateLeavesNothing) {
   EXPECT_THAT(LogWriter::Create(path_, kUuid, kRingBytes, {[](Version) {}}),
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_TRUE(std::filesystem::is_empty(dir_.path()));
+}
+
+// A record that went nowhere outlives nothing.
+TEST_P(LogWriterTest, AStoreIntoATruncatedFile) {
+  TestLog log(path_, GetParam());
+  EXPECT_TRUE(log.Append(Bytes(100, 1), /*flush_follows=*/false));
+  std::filesystem::resize_file(path_, kBlockBytes);
+  const Logged next{RecordKind::kTransaction, Version(9), Bytes(100, 2)};
+  EXPECT_THAT(AppendTo(log.writer(), next, false), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(AppendTo(log.writer(), next, false), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(log.writer().Flush(log.writer().end()), Not(IsOk()));
+}
+
+class FailingLargeWrites : public os::SystemCallObserver {
+ public:
+  int BeforeCall(const os::SystemCall& call) override {
+    return call.kind == os::SystemCallKind::kWrite && call.length > kBlockBytes ? ENOSPC : 0;
+  }
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
+};
+
+// What was to have been its room must not be a hole: a store into that could not be refused.
+TEST_P(LogWriterTest, AfterALargeRecordThatCouldNotBeWritten) {
+  constexpr uint64_t kMebibyte = uint64_t{1} << 20;
+  TestLog log(path_, GetParam(), 8 * kMebibyte);
+  {
+    const FailingLargeWrites failing;
+    EXPECT_FALSE(log.Append(Bytes(3 * kMebibyte, 1), /*flush_follows=*/false));
+  }
+  const off_t file_bytes = static_cast<off_t>(std::filesystem::file_size(path_));
+  EXPECT_GT(file_bytes, static_cast<off_t>(3 * kMebibyte));
+  EXPECT_EQ(lseek(log.writer().file().fd(), 0, SEEK_HOLE), file_bytes);
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(log.Append(Bytes(1000, 2), /*flush_follows=*/false));
+  log.ExpectReadsBack();
 }
 
 TEST_P(LogWriterTest, TheWayIntoTheFile) {

@@ -52,6 +52,8 @@ inline constexpr uint64_t kMaxPageNumber = (uint64_t{1} << 48) - 1;
 
 // Of versions and checkpoint sequences: at a million a second, good for 140,000 years.
 inline constexpr uint64_t kMaxVersion = (uint64_t{1} << 62) - 1;
+// Nobody begins to write upon a higher one than this: what comes of it stays below the former.
+inline constexpr uint64_t kMaxWrittenVersion = kMaxVersion - (uint64_t{1} << 48);
 
 // No tree is higher: two children a node would already make 2^40 leaves.
 inline constexpr uint32_t kMaxHeight = 40;

@@ -85,12 +85,25 @@ std::optional<NamedKeyspace> DecodeKeyspace(std::string_view key, std::string_vi
   return Decode(NumberOf(key), value);
 }
 
-bool IsCatalogueKey(std::string_view key) {
-  if (key.empty()) return false;
-  if (key[0] == kKeyspaceTag || key[0] == kDetachedTag) {
-    return key.size() == 9 && NumberOf(key) < uint64_t{1} << 48;
+bool LooksLikeCatalogue(const page::Leaf& leaf) {
+  if (leaf.size() == 0) return true;
+  bool has_keyspace = false;
+  std::string key;
+  for (uint32_t i = 0; i < leaf.size(); ++i) {
+    leaf.key(i).CopyTo(key);
+    const page::Payload payload = leaf.payload(i);
+    if (key.empty() || payload.large || payload.compressed) return false;
+    const std::string_view value = payload.bytes;
+    if (key[0] == kKeyspaceTag) {
+      if (!DecodeKeyspace(key, value).has_value()) return false;
+      has_keyspace = true;
+    } else if (key[0] == kNameTag) {
+      if (key.size() == 1 || value.size() != sizeof(uint64_t)) return false;
+    } else if (key[0] != kDetachedTag || key.size() != 9 || value.size() != kDetachedRecordBytes) {
+      return false;
+    }
   }
-  return key[0] == kNameTag && key.size() > 1;
+  return has_keyspace;
 }
 
 absl::StatusOr<NamedKeyspace> CatalogueReader::Find(uint64_t id) const {

@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/page/format.h"
+#include "engine/page/leaf.h"
 #include "engine/page/page_source.h"
 #include "engine/tree/tree_writer.h"
 
@@ -47,8 +48,9 @@ struct DetachedRecord {
 
 // For salvage: the record if this is one of a keyspace and sound.
 std::optional<NamedKeyspace> DecodeKeyspace(std::string_view key, std::string_view value);
-// Whether a key has the form of the catalogue's keys.
-bool IsCatalogueKey(std::string_view key);
+// For salvage: whether a leaf is one of a catalogue, as far as can be told; never for want of
+// better knowledge.
+bool LooksLikeCatalogue(const page::Leaf& leaf);
 
 // Reads the catalogue of one version.
 class CatalogueReader {

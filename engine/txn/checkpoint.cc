@@ -37,13 +37,13 @@ void Engine::ClaimCheckpoint() {
 }
 
 // While a checkpoint runs, writers go on: the gate is not held waiting for it.
-void Engine::ClaimWithGate() {
+bool Engine::ClaimWithGate(const std::atomic<bool>* give_up) {
   while (true) {
-    gate_.Enter();
+    if (!gate_.Enter(std::nullopt, give_up)) return false;
     MutexLock lock(&state_mutex_);
     if (!checkpoint_claimed_) {
       checkpoint_claimed_ = true;
-      return;
+      return true;
     }
     gate_.Leave();
     while (checkpoint_claimed_) checkpoint_ended_.Wait(&state_mutex_);
@@ -67,14 +67,16 @@ void Engine::NoteDurableSlot(const page::CheckpointSlot& slot, uint32_t index) {
   durable_version_.store(slot.version.value);
 }
 
-absl::Status Engine::Checkpoint() {
+absl::Status Engine::Checkpoint() { return TakeCheckpoint(nullptr); }
+
+absl::Status Engine::TakeCheckpoint(const std::atomic<bool>* give_up) {
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
   if (options_.read_only) {
     return absl::FailedPreconditionError(absl::StrCat(path(), ": opened for reading only"));
   }
   // Until the next one, about as many pages will be written anew.
-  ESPALIER_ASSIGN_OR_RETURN(const uint64_t written, CheckpointOnce(Closing::kNo));
-  gate_.Enter();
+  ESPALIER_ASSIGN_OR_RETURN(const uint64_t written, CheckpointOnce(Closing::kNo, give_up));
+  if (!gate_.Enter(std::nullopt, give_up)) return absl::CancelledError();
   absl::Cleanup leave = [this] { gate_.Leave(); };
   return GiveSpaceBack(GiveBack::kLarge, /*kept_pages=*/written);
 }
@@ -82,7 +84,7 @@ absl::Status Engine::Checkpoint() {
 void Engine::CheckpointInBackground() {
   absl::Status status;
   try {
-    status = Checkpoint();
+    status = TakeCheckpoint(&leaving_background_);
   } catch (const std::bad_alloc&) {
     status = no_memory_;
   }
@@ -92,8 +94,16 @@ void Engine::CheckpointInBackground() {
   checkpoint_ended_.NotifyAll();
 }
 
-absl::StatusOr<uint64_t> Engine::CheckpointOnce(Closing closing) {
-  ClaimWithGate();
+void Engine::LeaveBackground(void (BackgroundTask::*leave)()) {
+  leaving_background_.store(true);
+  gate_.Wake();
+  (background_.*leave)();
+  leaving_background_.store(false);
+  ask_background_again_.store(true);
+}
+
+absl::StatusOr<uint64_t> Engine::CheckpointOnce(Closing closing, const std::atomic<bool>* give_up) {
+  if (!ClaimWithGate(give_up)) return absl::CancelledError();
   absl::Cleanup release = [this] { ReleaseClaim(); };
   absl::Cleanup leave = [this] { gate_.Leave(); };
   const absl::StatusOr<std::optional<FrozenVersion>> frozen = Freeze(closing);
@@ -321,7 +331,8 @@ absl::Status Engine::WriteSlot(const page::CheckpointSlot& slot, page::PageSourc
 absl::Status Engine::WriteSlotAt(uint32_t index, const page::CheckpointSlot& slot,
                                  page::PageSource& source) {
   const uint64_t offset = page::kSlotOffsets[index];
-  ESPALIER_RETURN_IF_ERROR(file_.WriteAt(offset, slot.Encode(superblock_.uuid, index)));
+  ESPALIER_RETURN_IF_ERROR(
+      CatchBadAlloc([&] { return file_.WriteAt(offset, slot.Encode(superblock_.uuid, index)); }));
   if (IsMutant(Mutant::kSkipSlotFlush)) return absl::OkStatus();
   return SyncMapping(source.mapping(), offset, page::CheckpointSlot::kEncodedBytes);
 }
@@ -336,6 +347,9 @@ absl::Status Engine::PrepareForWriting(bool logged) {
   absl::Cleanup release = [this] { ReleaseClaim(); };
   ESPALIER_RETURN_IF_ERROR(SecureFoundSlot());
   page::CheckpointSlot slot = DurableSlot();
+  if (slot.sequence >= page::kMaxWrittenVersion) {
+    return absl::ResourceExhaustedError(absl::StrCat(path(), ": there are no checkpoints left"));
+  }
   if (start_log) {
     const absl::Status started = StartLog(slot);
     // On a full disk commits take checkpoints instead, which deleting, for one, has room for.
@@ -436,7 +450,7 @@ absl::Status Engine::MakeClean() {
 
 absl::Status Engine::Close() {
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
-  background_.Stop();
+  LeaveBackground(&BackgroundTask::Stop);
   closed_.store(true, std::memory_order_seq_cst);
   absl::Cleanup stay_open = [this] { closed_.store(false, std::memory_order_seq_cst); };
   if (HasTransactions()) return absl::FailedPreconditionError("transactions are still open");

@@ -28,7 +28,9 @@ class Copier {
     ESPALIER_ASSIGN_OR_RETURN(const std::vector<NamedKeyspace> keyspaces, from_.ListKeyspaces());
     for (const auto& keyspace : keyspaces) total_ += keyspace.record.root.entries;
     for (const auto& keyspace : keyspaces) ESPALIER_RETURN_IF_ERROR(CopyKeyspace(keyspace));
-    return absl::OkStatus();
+    // What was found in the file may have gone before it was copied.
+    const page::PageSource& source = from_.reader().source();
+    return source.faulted() ? source.FaultStatus() : absl::OkStatus();
   }
 
  private:
@@ -77,8 +79,9 @@ class Copier {
 
 absl::Status CopyDatabase(Engine& source, const std::string& path,
                           const ProgressFunction& progress) {
-  if (os::File::Open(path, os::OpenMode::kReadOnly).status().code() !=
-      absl::StatusCode::kNotFound) {
+  // What there may be besides, the rename at the end finds. kInvalidArgument: a directory, for one.
+  const absl::Status found = os::File::Open(path, os::OpenMode::kReadOnly).status();
+  if (found.ok() || absl::IsInvalidArgument(found)) {
     return absl::AlreadyExistsError(path + ": there is something of that name");
   }
   // Under a name of its own until it is whole, like every new database (INV-14).
@@ -98,7 +101,9 @@ absl::Status CopyDatabase(Engine& source, const std::string& path,
   ESPALIER_RETURN_IF_ERROR(os::RenameNoReplace(partial, path));
   std::move(discard).Cancel();
   Engine::Release(engine);
-  return os::SyncDirectoryOf(path);
+  const absl::Status named = os::SyncDirectoryOf(path);
+  if (!named.ok()) os::Discard(path);
+  return named;
 }
 
 }  // namespace espalier::txn

@@ -1,5 +1,6 @@
 #include "engine/txn/cursor_state.h"
 
+#include <functional>
 #include <utility>
 
 #include "engine/base/status_macros.h"
@@ -104,12 +105,24 @@ bool CursorState::SeekLowerBound(std::string_view key) {
   return Begin() && Finish(cursor_.SeekLowerBound(key));
 }
 
+// What the cursor itself has given as its key, it replaces on the way.
+std::string_view CursorState::Kept(std::string_view key) {
+  const std::less_equal<const char*> not_after;
+  if (not_after(key_.data(), key.data()) && not_after(key.data(), key_.data() + key_.size())) {
+    argument_ = key;
+    return argument_;
+  }
+  return key;
+}
+
 bool CursorState::SeekUpperBound(std::string_view key) {
+  key = Kept(key);
   if (!SeekLowerBound(key)) return false;
   return this->key() == key ? Next() : true;
 }
 
 bool CursorState::SeekExact(std::string_view key) {
+  key = Kept(key);
   if (!SeekLowerBound(key)) return false;
   if (this->key() == key) return true;
   valid_ = false;
@@ -117,6 +130,7 @@ bool CursorState::SeekExact(std::string_view key) {
 }
 
 bool CursorState::SeekForPrev(std::string_view key) {
+  key = Kept(key);
   if (!SeekLowerBound(key)) {
     return status_.ok() && Last();  // every key is less
   }
@@ -124,6 +138,7 @@ bool CursorState::SeekForPrev(std::string_view key) {
 }
 
 bool CursorState::SeekPrefix(std::string_view prefix) {
+  prefix = Kept(prefix);
   if (!SeekLowerBound(prefix)) return false;
   if (this->key().starts_with(prefix)) return true;
   valid_ = false;

@@ -63,6 +63,8 @@ class CursorState {
   // Makes ready for a positioning call: false with a status if the transaction has ended.
   bool Begin();
   bool Finish(bool found);
+  // An argument of a positioning call, in memory that the call does not change.
+  std::string_view Kept(std::string_view key);
   // A step from nowhere: false, and the reason if there is one.
   bool StayNowhere();
   // Whether the tree changed since the position was found.
@@ -87,6 +89,7 @@ class CursorState {
   // The current entry's key. Copied when asked for, and always in a write transaction.
   std::string key_;
   bool key_is_current_ = false;
+  std::string argument_;
   const bool writable_;
   page::Arena values_;
   absl::Status status_;

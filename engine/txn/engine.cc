@@ -94,12 +94,17 @@ absl::StatusOr<std::shared_ptr<WriteState>> Engine::BeginWrite(WriterGate::Deadl
   ESPALIER_RETURN_IF_ERROR(CheckUsable());
   ESPALIER_RETURN_IF_ERROR(PoisonStatus());
   ESPALIER_RETURN_IF_ERROR(PrepareForWriting(logged));
+  if (applied().version.value >= page::kMaxWrittenVersion) {
+    return absl::ResourceExhaustedError(absl::StrCat(path(), ": there are no versions left"));
+  }
   std::shared_ptr<WriteState> transaction = MakeWriteState(durability);
   std::move(leave).Cancel();
   return transaction;
 }
 
 absl::StatusOr<Version> Engine::Write(std::span<const uint8_t> operations, Durability durability) {
+  // In a fork child some thread of the parent may seem to lead a group.
+  ESPALIER_RETURN_IF_ERROR(CheckUsable());
   return batches_->Write(operations, durability);
 }
 
@@ -154,14 +159,27 @@ log::LogWriter::Callbacks Engine::LogCallbacks() {
 void Engine::NoteLoggedRuns(const std::vector<PageRun>& runs, Version version) {
   if (runs.empty()) return;
   MutexLock lock(&publication_mutex_);
+  // All of them, or none where there is no memory.
+  const size_t needed = unflushed_runs_.size() + runs.size();
+  if (needed > unflushed_runs_.capacity()) {
+    unflushed_runs_.reserve(std::max(needed, 2 * unflushed_runs_.size()));
+  }
   for (const PageRun& run : runs) unflushed_runs_.push_back({run, version});
   runs_source_ = source_;
 }
 
 // One at a time, to the end: while a log is replaced by another, each of them may have a flush
-// under way, and what one takes here the other need not.
+// under way, and what one takes here the other need not. What one could not flush, none
+// acknowledges.
 absl::Status Engine::FlushLoggedRuns() {
   MutexLock flush(&run_flush_mutex_);
+  if (run_flush_error_.ok() || IsMutant(Mutant::kForgetRunError)) {
+    run_flush_error_ = FlushUnflushedRuns();
+  }
+  return run_flush_error_;
+}
+
+absl::Status Engine::FlushUnflushedRuns() {
   std::vector<LoggedRun> runs;
   std::shared_ptr<page::PageSource> source;
   {
@@ -268,7 +286,8 @@ void Engine::RequestCheckpointIfDue(const log::LogWriter::Appended& appended) {
   const uint64_t bytes = appended.end.value - newest.value +
                          (referred_bytes_.load() - referred_bytes_at_mark_) / kLeafBytesPerLogByte;
   if (bytes < log_->ring_bytes() / 3 * 2) return;
-  if (std::exchange(checkpoint_requested_after_, newest) == newest) return;
+  const bool again = ask_background_again_.exchange(false);
+  if (std::exchange(checkpoint_requested_after_, newest) == newest && !again) return;
   // Whoever waits for room does without.
   static_cast<void>(background_.Request());
 }
@@ -345,7 +364,7 @@ void Engine::EndTransaction(ReaderSlot* slot) {
 
 void Engine::Release(Engine* engine) noexcept {
   if (ForkGeneration() != engine->fork_generation_) return;  // the parent's; its memory is a copy
-  engine->background_.Retire();
+  engine->LeaveBackground(&BackgroundTask::Retire);
   try {
     if (!engine->closed_.load() && !engine->HasTransactions()) engine->Close().IgnoreError();
   } catch (const std::bad_alloc&) {

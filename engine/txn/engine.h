@@ -243,6 +243,7 @@ class Engine final : private space::BackingFile {
   log::LogWriter::Callbacks LogCallbacks();
   void NoteLoggedRuns(const std::vector<PageRun>& runs, Version version);
   absl::Status FlushLoggedRuns();
+  absl::Status FlushUnflushedRuns() ABSL_EXCLUSIVE_LOCKS_REQUIRED(run_flush_mutex_);
   absl::Status FlushLog(log::LogWriter& log, LogPosition end);
   void ReclaimPages();
   void DecideAboutFreedPages();
@@ -282,11 +283,18 @@ class Engine final : private space::BackingFile {
   // The claim to be the one that takes a checkpoint. ClaimCheckpoint() is called with the gate and
   // waits for a checkpoint that is running; ClaimWithGate() comes with the gate, too.
   void ClaimCheckpoint();
-  void ClaimWithGate();
+  // False if `give_up` is set while it waits for the gate.
+  bool ClaimWithGate(const std::atomic<bool>* give_up = nullptr);
   void ReleaseClaim();
+  // kCancelled if `give_up` is set while it waits for the gate.
+  absl::Status TakeCheckpoint(const std::atomic<bool>* give_up);
   // Returns the number of nodes that it made durable.
-  absl::StatusOr<uint64_t> CheckpointOnce(Closing closing);
+  absl::StatusOr<uint64_t> CheckpointOnce(Closing closing,
+                                          const std::atomic<bool>* give_up = nullptr);
   void CheckpointInBackground();
+  // Stops or, for ever, retires the background. A checkpoint that is being written goes on to its
+  // end; one that waits for the gate gives up: who has that may be waiting for this.
+  void LeaveBackground(void (BackgroundTask::*leave)());
   // Both with the gate and the claim.
   absl::StatusOr<std::optional<FrozenVersion>> Freeze(Closing closing);
   absl::Status RewriteSpaceMap(Version version, FrozenVersion& frozen,
@@ -374,6 +382,10 @@ class Engine final : private space::BackingFile {
   // pages behind, and their numbers are not given out again.
   Version first_new_version_{0};
 
+  // Handles of keyspaces outlive the transaction that made them, if it is dropped as well: ids are
+  // given out once. At least this one is the next.
+  uint64_t next_keyspace_id_ = 0;
+
   // Changed with the gate and the mutex: who has either may look.
   std::shared_ptr<log::LogWriter> log_;
   // Bytes of leaves that records have referred to since the database was opened; up to the newest
@@ -401,6 +413,7 @@ class Engine final : private space::BackingFile {
 
   // Before the one below: a log's flush, which flushes runs.
   Mutex run_flush_mutex_;
+  absl::Status run_flush_error_ ABSL_GUARDED_BY(run_flush_mutex_);  // the first (INV-9)
 
   // Of the file, log excepted.
   Mutex flush_mutex_;
@@ -425,6 +438,9 @@ class Engine final : private space::BackingFile {
   const absl::Status no_memory_ = absl::ResourceExhaustedError("no memory for a checkpoint");
 
   PagePreparer preparer_;
+  // Somebody waits for the background to stop. What was asked of it may be left undone.
+  std::atomic<bool> leaving_background_{false};
+  std::atomic<bool> ask_background_again_{false};
   // Takes the checkpoints that the log asks for. After what these use.
   BackgroundTask background_;
 

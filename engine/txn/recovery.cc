@@ -32,6 +32,8 @@ constexpr uint64_t kOperationsPerProgress = uint64_t{1} << 14;
 // It is looked at so many pages, spread over the file, and one of so many may be missing in memory.
 constexpr uint64_t kPagesSampled = 256;
 constexpr uint64_t kSampledPerUncached = 16;
+// No log comes so far; from here on positions could overflow.
+constexpr uint64_t kMaxLogPosition = uint64_t{1} << 62;
 
 struct OpenedLog {
   os::File file;
@@ -62,7 +64,12 @@ absl::Status Engine::CheckNothingFollows(const page::CheckpointSlot& slot) const
   if (log_path_.empty() || IsMutant(Mutant::kTrustCleanSlot)) return absl::OkStatus();
   const absl::StatusOr<OpenedLog> opened =
       OpenLog(log_path_, superblock_.uuid, os::OpenMode::kReadOnly);
-  if (!opened.ok()) return absl::OkStatus();  // no log of ours: so it should be
+  // No log of ours: so it should be. Where that cannot be known, nothing is opened.
+  if (absl::IsDataLoss(opened.status()) || absl::IsInvalidArgument(opened.status()) ||
+      (!opened.ok() && IsMutant(Mutant::kTrustUnreadableLog))) {
+    return absl::OkStatus();
+  }
+  ESPALIER_RETURN_IF_ERROR(opened.status());
   log::LogReader reader(
       &opened->file, opened->header.ring_bytes,
       {.position = LogPosition(0), .generation = opened->header.generation, .sequence = 1});
@@ -80,6 +87,10 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
   const os::OpenMode mode = options_.read_only ? os::OpenMode::kReadOnly : os::OpenMode::kReadWrite;
   ESPALIER_ASSIGN_OR_RETURN(OpenedLog opened, OpenLog(log_path_, superblock_.uuid, mode));
   const uint64_t ring_bytes = opened.header.ring_bytes;
+  if (slot.log_position % log::kBlockBytes != 0 || slot.log_position > kMaxLogPosition) {
+    return absl::DataLossError(absl::StrCat(path(), ": checkpoint ", slot.sequence,
+                                            " refers to byte ", slot.log_position, " of its log"));
+  }
   const log::LogPlace start = {.position = LogPosition(slot.log_position),
                                .generation = slot.log_generation,
                                .chain_value = slot.log_chain_value};
@@ -110,6 +121,9 @@ absl::Status Engine::Recover(const page::CheckpointSlot& slot) {
     }
     end = reader.place();
     ESPALIER_ASSIGN_OR_RETURN(record, reader.Next());
+  }
+  if (newest.value > page::kMaxVersion - 2 * kLostVersions) {
+    return absl::DataLossError(absl::StrCat(log_path_, ": a record of version ", newest.value));
   }
   // What could not be read may be there: that is no end of the log.
   if (source_->faulted()) return source_->FaultStatus();

@@ -16,6 +16,7 @@
 #include "engine/os/mapping.h"
 #include "engine/page/checkpoint_slot.h"
 #include "engine/page/inner.h"
+#include "engine/page/large_ref.h"
 #include "engine/page/leaf.h"
 #include "engine/page/page_source.h"
 #include "engine/page/superblock.h"
@@ -57,17 +58,45 @@ class Salvager {
  private:
   using LeafFunction = std::function<absl::Status(const Leaf&)>;
 
+  // Whether the file has the pages and the disk gives them. To touch such that it does not give
+  // would be for ever: nothing is taken from a mapping that has faulted.
+  bool CanRead(PageNumber first, uint64_t count) const {
+    if (first.value >= file_pages_ || count > file_pages_ - first.value) return false;
+    const absl::Status status = source_->mapping().PopulateRead(
+        first.value << source_->page_shift(), count << source_->page_shift());
+    return status.ok() || absl::IsUnimplemented(status);
+  }
+
+  bool CanReadValue(const page::Payload& payload) const {
+    if (!payload.large) return true;
+    const auto ref = page::LargeRef::Decode(reinterpret_cast<const uint8_t*>(payload.bytes.data()));
+    if (!reader_.CheckBounds(ref).ok()) return false;
+    const uint64_t pages = ref.RunPages(source_->page_bytes());
+    source_->mapping().Prefetch(ref.first_page.value << source_->page_shift(),
+                                pages << source_->page_shift());
+    return CanRead(ref.first_page, pages);
+  }
+
+  // A copy of a valid page, nothing if it is none. The file may lose the page later.
+  std::vector<uint8_t> ReadPage(ChildRef ref, uint32_t level) const {
+    const uint8_t* const page = CanRead(ref.number(), 1) ? reader_.Fetch(ref, level) : nullptr;
+    if (page == nullptr) return {};
+    std::vector<uint8_t> copy(page, page + source_->page_bytes());
+    if (source_->faulted()) return {};
+    return copy;
+  }
+
   // Calls `function` for every valid leaf below, in key order, and counts what is damaged.
   absl::Status WalkNode(ChildRef ref, uint32_t level, const LeafFunction& function) {
-    const uint8_t* const page = reader_.Fetch(ref, level);
-    if (page == nullptr) {
+    const std::vector<uint8_t> page = ReadPage(ref, level);
+    if (page.empty()) {
       ++result_.damaged_pages;
       return absl::OkStatus();
     }
     if (visited_.Test(ref.number().value)) return absl::OkStatus();  // a circle
     visited_.Set(ref.number().value);
-    if (level == 0) return function(Leaf(page));
-    const Inner inner(page);
+    if (level == 0) return function(Leaf(page.data()));
+    const Inner inner(page.data());
     for (uint32_t i = 0; i < inner.size(); ++i) {
       ESPALIER_RETURN_IF_ERROR(WalkNode(inner.child(i), level - 1, function));
     }
@@ -110,35 +139,33 @@ class Salvager {
 
   // Valid leaves that no valid page leads to, older versions first.
   absl::Status DeliverOrphans() {
-    std::vector<std::pair<uint64_t, uint64_t>> orphans;  // birth, page
+    struct Orphan {
+      uint64_t birth;
+      ChildRef ref;
+    };
+    std::vector<Orphan> orphans;
     for (uint64_t number = page::FirstDataPage(source_->page_bytes()); number < file_pages_;
          ++number) {
-      if (visited_.Test(number)) continue;
+      if (visited_.Test(number) || !CanRead(PageNumber(number), 1)) continue;
       const Header& header = page::HeaderOf(source_->read_page(PageNumber(number)));
       if (header.identity != Header::MakeIdentity(PageNumber(number), Kind::kLeaf, 0)) continue;
       const ChildRef ref = ChildRef::Make(PageNumber(number), Version(header.birth));
-      if (reader_.Fetch(ref, 0) != nullptr) orphans.emplace_back(header.birth, number);
+      if (reader_.Fetch(ref, 0) != nullptr) orphans.push_back({header.birth, ref});
     }
-    std::sort(orphans.begin(), orphans.end());
+    std::stable_sort(orphans.begin(), orphans.end(),
+                     [](const Orphan& a, const Orphan& b) { return a.birth < b.birth; });
     std::string name(kOrphans);
     while (names_.contains(name)) name += '+';
-    for (const auto& [birth, number] : orphans) {
-      const Leaf leaf(source_->read_page(PageNumber(number)));
+    for (const Orphan& orphan : orphans) {
+      const std::vector<uint8_t> page = ReadPage(orphan.ref, 0);
+      if (page.empty()) continue;
+      const Leaf leaf(page.data());
+      // The catalogue's own old leaves are no user's data. (Of very many keyspaces, some come
+      // along.)
       if (LooksLikeCatalogue(leaf)) continue;
       ESPALIER_RETURN_IF_ERROR(Deliver(name, leaf));
     }
     return absl::OkStatus();
-  }
-
-  // The catalogue's own old leaves are no user's data.
-  static bool LooksLikeCatalogue(const Leaf& leaf) {
-    if (leaf.size() == 0) return true;
-    std::string key;
-    for (uint32_t i = 0; i < leaf.size(); ++i) {
-      leaf.key(i).CopyTo(key);
-      if (!IsCatalogueKey(key)) return false;
-    }
-    return true;
   }
 
   absl::Status Deliver(const std::string& keyspace, const Leaf& leaf) {
@@ -147,8 +174,9 @@ class Salvager {
     for (uint32_t i = 0; i < leaf.size(); ++i) {
       leaf.key(i).CopyTo(key);
       values_.Reset();
-      const absl::StatusOr<std::string_view> value =
-          tree::DecodeValue(reader_, leaf.payload(i), values_);
+      const page::Payload payload = leaf.payload(i);
+      absl::StatusOr<std::string_view> value;
+      if (CanReadValue(payload)) value = tree::DecodeValue(reader_, payload, values_);
       if (!value.ok()) {
         ++result_.lost_values;
         continue;
@@ -202,7 +230,8 @@ absl::StatusOr<SalvageResult> SalvageFile(const std::string& path, const Salvage
   ESPALIER_RETURN_IF_ERROR(file.LockShared());
   ESPALIER_ASSIGN_OR_RETURN(const uint64_t file_bytes, file.Size());
   std::array<uint8_t, page::Superblock::kEncodedBytes> bytes{};
-  ESPALIER_ASSIGN_OR_RETURN(const size_t read, file.ReadAt(page::kSuperblockOffset, bytes));
+  // Here, too, what cannot be read is damaged.
+  const size_t read = file.ReadAt(page::kSuperblockOffset, bytes).value_or(0);
   const absl::StatusOr<page::Superblock> superblock =
       page::Superblock::Decode(std::span(bytes).first(read), path);
   const uint32_t page_bytes =
@@ -210,7 +239,7 @@ absl::StatusOr<SalvageResult> SalvageFile(const std::string& path, const Salvage
   std::vector<page::CheckpointSlot> slots;
   for (uint32_t i = 0; i < 2; ++i) {
     std::array<uint8_t, page::CheckpointSlot::kEncodedBytes> slot_bytes{};
-    ESPALIER_RETURN_IF_ERROR(file.ReadAt(page::kSlotOffsets[i], slot_bytes).status());
+    if (!file.ReadAt(page::kSlotOffsets[i], slot_bytes).ok()) continue;
     const std::optional<page::CheckpointSlot> slot =
         superblock.ok() ? page::CheckpointSlot::Decode(slot_bytes, superblock->uuid, i)
                         : page::CheckpointSlot::DecodeOfAny(slot_bytes, i);

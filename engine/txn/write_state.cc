@@ -23,7 +23,7 @@ WriteState::WriteState(Engine* engine, const VersionState& base, Version version
     : TransactionState(engine),
       pages_(&*engine->allocator_, version),
       writer_(&pages_, &arena_, nullptr),
-      next_id_(base.next_id),
+      next_id_(std::max(base.next_id, engine->next_keyspace_id_)),
       base_version_(base.version),
       base_source_(base.source),
       durability_(durability),
@@ -361,6 +361,7 @@ absl::StatusOr<uint64_t> WriteState::CreateKeyspace(std::string_view name,
   std::string name_copy;
   name = Detach(name, name_copy);
   const uint64_t id = next_id_++;
+  engine_->next_keyspace_id_ = std::max(engine_->next_keyspace_id_, next_id_);
   changed_ = true;
   CatalogueWriter catalogue(&pages_, &arena_, &catalogue_);
   ESPALIER_RETURN_IF_ERROR(Fail(catalogue.PutName(name, id)));

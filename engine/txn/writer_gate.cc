@@ -2,7 +2,7 @@
 
 namespace espalier::txn {
 
-bool WriterGate::Enter(Deadline deadline) {
+bool WriterGate::Enter(Deadline deadline, const std::atomic<bool>* give_up) {
   MutexLock lock(&mutex_);
   if (!occupied_ && waiting_.empty()) {
     occupied_ = true;
@@ -12,23 +12,31 @@ bool WriterGate::Enter(Deadline deadline) {
   const auto place = waiting_.insert(waiting_.end(), &self);
   waiting_count_.fetch_add(1, std::memory_order_seq_cst);
   on_wait_();
-  bool in_time = true;
-  while (in_time && (occupied_ || waiting_.front() != &self)) {
-    if (!deadline.has_value()) {
+  bool waits = true;
+  while (waits && !IsNext(&self)) {
+    if (give_up != nullptr && give_up->load(std::memory_order_seq_cst)) {
+      waits = false;
+    } else if (!deadline.has_value()) {
       changed_.Wait(&mutex_);
-    } else if (!changed_.WaitUntil(&mutex_, *deadline)) {
-      in_time = !occupied_ && waiting_.front() == &self;
+    } else {
+      waits = changed_.WaitUntil(&mutex_, *deadline);
     }
   }
+  const bool entered = IsNext(&self);
   waiting_.erase(place);
   waiting_count_.fetch_sub(1, std::memory_order_seq_cst);
-  if (in_time) {
+  if (entered) {
     occupied_ = true;
   } else {
     // Whoever waited behind may be the next now.
     changed_.NotifyAll();
   }
-  return in_time;
+  return entered;
+}
+
+void WriterGate::Wake() {
+  MutexLock lock(&mutex_);
+  changed_.NotifyAll();
 }
 
 void WriterGate::Leave() {

@@ -24,8 +24,10 @@ class WriterGate {
   // gate.
   explicit WriterGate(std::function<void()> on_wait = [] {}) : on_wait_(std::move(on_wait)) {}
 
-  // False if the deadline passed first.
-  bool Enter(Deadline deadline = std::nullopt);
+  // False if the deadline passed first, or `give_up` is set while it waits.
+  bool Enter(Deadline deadline = std::nullopt, const std::atomic<bool>* give_up = nullptr);
+  // Has those who wait look at `give_up` again.
+  void Wake();
   void Leave();
   // Leaves unless `flag` is set, in one step with regard to occupied(). False if it is.
   bool LeaveUnless(const std::atomic<bool>& flag);
@@ -34,6 +36,10 @@ class WriterGate {
   bool awaited() const { return waiting_count_.load(std::memory_order_seq_cst) > 0; }
 
  private:
+  bool IsNext(const void* waiting) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !occupied_ && waiting_.front() == waiting;
+  }
+
   const std::function<void()> on_wait_;
   mutable Mutex mutex_;
   CondVar changed_;

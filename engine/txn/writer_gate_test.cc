@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -96,6 +97,27 @@ TEST(WriterGateTest, ManyThreads) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(entered + gave_up.load(), kThreads * kRounds);
   EXPECT_FALSE(gate.occupied());
+}
+
+TEST(WriterGateTest, GivesUp) {
+  std::atomic<bool> waits{false};
+  std::atomic<bool> give_up{false};
+  WriterGate gate([&] { waits = true; });
+  // No obstacle where nobody is in the way.
+  give_up = true;
+  ASSERT_TRUE(gate.Enter(std::nullopt, &give_up));
+  EXPECT_FALSE(gate.Enter(std::nullopt, &give_up));
+  give_up = false;
+  waits = false;
+  std::thread other([&] { EXPECT_FALSE(gate.Enter(std::nullopt, &give_up)); });
+  while (!waits) std::this_thread::yield();
+  gate.Wake();
+  give_up = true;
+  gate.Wake();
+  other.join();
+  EXPECT_FALSE(gate.awaited());
+  gate.Leave();
+  EXPECT_TRUE(gate.Enter());
 }
 
 // Whoever has the gate for no better reason than to wait can make room.

@@ -49,12 +49,14 @@ class CrashCanaryTest : public ::testing::Test {
       workload.Perform(work[random() % work.size()]);
     }
     std::printf("%s\n", workload.problem().c_str());
+    direct_writes_ += workload.counts().direct_writes;
     if (lie == Lie::kNone) return workload.problem();
     // Caught by comparing images, not because the work itself went wrong.
     return workload.problem().starts_with("crash ") ? workload.problem() : "";
   }
 
   const CrashedDatabase start_ = SmallDatabase();
+  uint64_t direct_writes_ = 0;
 };
 
 TEST_F(CrashCanaryTest, NoLieIsNoProblem) {
@@ -76,7 +78,9 @@ TEST_F(CrashCanaryTest, WithoutTheFlushOfTheLog) {
 }
 
 TEST_F(CrashCanaryTest, WithDirectWritesThatAreNotDurable) {
-  EXPECT_NE(Find(Lie::kDirectIsNotDurable, Place::kMemory), "");
+  const std::string found = Find(Lie::kDirectIsNotDurable, Place::kMemory);
+  if (direct_writes_ == 0) GTEST_SKIP() << "tmpfs has no direct writes here";
+  EXPECT_NE(found, "");
   EXPECT_THAT(Find(Lie::kDirectIsNotDurable, Place::kMemory, kCommits), HasSubstr(kLost));
 }
 

@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <optional>
 #include <string>
@@ -155,6 +158,56 @@ TEST_F(FoundStateTest, WhatWasRecoveredIsDurableAsItIs) {
   EXPECT_THAT(db.WaitDurable({read.version()}), IsOk());
   EXPECT_FALSE(checkpoint.gave_up()) << "waited for the checkpoint";
   checkpoint.Release();
+}
+
+// The log cannot be opened, or read, for once.
+class FailingLogCalls : public os::SystemCallObserver {
+ public:
+  FailingLogCalls(SystemCallKind kind, int error) : kind_(kind), error_(error) {}
+
+  int BeforeCall(const os::SystemCall& call) override {
+    return call.kind == kind_ && call.path.ends_with("-wal") ? error_ : 0;
+  }
+
+ private:
+  const SystemCallKind kind_;
+  const int error_;
+  os::ScopedSystemCallObserver observing_{this};
+};
+
+// With the newest slot damaged, only the log knows that there was one.
+TEST_F(FoundStateTest, NoStepBackBecauseTheLogCannotBeLookedAt) {
+  Create();
+  {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_));
+    ASSERT_THAT(db.Put(db.default_keyspace(), "key", "newer"), IsOk());
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  int damaged_newest = 0;
+  for (const int slot_offset : {16384, 32768}) {
+    const std::string copy = dir_.File("copy" + std::to_string(slot_offset));
+    std::filesystem::copy(path_, copy);
+    std::filesystem::copy(path_ + "-wal", copy + "-wal");
+    {
+      std::fstream file(copy, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(slot_offset);
+      file << "damage";
+    }
+    if (Database::Open(copy, {.read_only = true}).ok()) continue;  // the older one, then
+    ++damaged_newest;
+    const auto open = [&] { return Database::Open(copy).status(); };
+    {
+      const FailingLogCalls failing(SystemCallKind::kOpen, EMFILE);
+      EXPECT_THAT(open(), StatusIs(absl::StatusCode::kResourceExhausted));
+    }
+    {
+      const FailingLogCalls failing(SystemCallKind::kRead, EIO);
+      EXPECT_THAT(open(), StatusIs(absl::StatusCode::kInternal));
+    }
+    EXPECT_THAT(open(), StatusIs(absl::StatusCode::kDataLoss));
+  }
+  EXPECT_EQ(damaged_newest, 1);
 }
 
 TEST_F(FoundStateTest, RecoveryAsksTheDevice) {

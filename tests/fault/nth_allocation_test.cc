@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -18,6 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_for_testing.h"
+#include "engine/os/fault_injection.h"
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gmock/gmock.h"
@@ -36,6 +38,8 @@ constexpr unsigned kPatienceSeconds = 5;
 constexpr int kNever = 20000;
 constexpr int kEnoughFailures = 3;
 constexpr int kRows = 300;
+// All that there are slots for: one more takes memory.
+constexpr int kManyReaders = 64;
 constexpr char kNewKey[] = "new";
 
 std::string RowKey(int i) { return absl::StrCat("row", 1000 + i); }
@@ -55,6 +59,7 @@ struct Step {
   size_t logged_before = 0;  // bytes that are in the log by then
   bool opens = false;        // the step opens the database itself
   bool recovers = false;     // that was left without a Close()
+  int readers = 0;           // are open meanwhile
 };
 void PrintTo(const Step& step, std::ostream* out) { *out << step.name; }
 
@@ -131,6 +136,24 @@ absl::Status AppendAndDrop(Database& db) {
   return txn.Commit().status();
 }
 
+// What it has seen is not durable when it begins.
+absl::Status CommitNothing(Database& db) {
+  ESPALIER_ASSIGN_OR_RETURN(WriteTransaction seen,
+                            db.BeginWrite({.durability = Durability::kAsync}));
+  ESPALIER_RETURN_IF_ERROR(seen.Put(db.default_keyspace(), "before", "async"));
+  ESPALIER_RETURN_IF_ERROR(seen.Commit().status());
+  ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite());
+  return txn.Commit().status();
+}
+
+absl::Status WriteThreeLargeValues(Database& db) {
+  ESPALIER_ASSIGN_OR_RETURN(WriteTransaction txn, db.BeginWrite());
+  for (const char* const key : {"large", kNewKey, "larger"}) {
+    ESPALIER_RETURN_IF_ERROR(txn.Put(db.default_keyspace(), key, NewValue(90000)));
+  }
+  return txn.Commit().status();
+}
+
 // With space inside of the file that a close gives back.
 absl::Status LeaveAHoleAndClose(Database& db) {
   for (const char* const key : {"hole", "behind"}) {
@@ -150,6 +173,12 @@ Step Calling(const char* name, Function function) {
           .logged_before = 1000};
 }
 
+Step BesideManyReaders(const char* name, Step step) {
+  step.name = name;
+  step.readers = kManyReaders;
+  return step;
+}
+
 const std::vector<Step>& Steps() {
   static const auto* const steps = new std::vector<Step>{
       {.name = "Open", .run = OpenInto, .opens = true},
@@ -160,9 +189,18 @@ const std::vector<Step>& Steps() {
       Writing("LaterSyncCommit", Durability::kSync, 100, 1000),
       Writing("LaterAsyncCommit", Durability::kAsync, 100, 1000),
       Writing("SyncCommitOfALargeValue", Durability::kSync, 90000, 1000),
+      {.name = "SyncCommitOfThreeLargeValues",
+       .run = [](std::optional<Database>& db,
+                 const std::string&) { return WriteThreeLargeValues(*db); },
+       .new_bytes = 90000,
+       .logged_before = 1000},
       Writing("SyncCommitTooLargeForTheLog", Durability::kSync, 300000, 1000),
       Writing("SyncCommitThatAsksForACheckpoint", Durability::kSync, 90000, 440000),
       Writing("AsyncCommitThatAsksForACheckpoint", Durability::kAsync, 90000, 440000),
+      BesideManyReaders("SyncCommitBesideManyReaders", Writing("", Durability::kSync, 100, 1000)),
+      BesideManyReaders(
+          "CommitOfNothingBesideManyReaders",
+          Calling("", [](Database& db, const std::string&) { return CommitNothing(db); })),
       Calling("Reads", [](Database& db, const std::string&) { return ReadAll(db); }),
       Calling("Keyspaces", [](Database& db, const std::string&) { return ChangeKeyspaces(db); }),
       Calling("Append", [](Database& db, const std::string&) { return AppendAndDrop(db); }),
@@ -246,6 +284,8 @@ class NthAllocationTest : public ::testing::TestWithParam<Step> {
         if (!put.ok()) return put.ToString();
       }
     }
+    std::vector<ReadTransaction> readers;
+    for (int i = 0; i < step.readers; ++i) readers.push_back(db->BeginRead().value());
     std::string problems;
     bool succeeded = false;
     try {
@@ -255,6 +295,7 @@ class NthAllocationTest : public ::testing::TestWithParam<Step> {
     } catch (const std::bad_alloc&) {
       succeeded = false;
     }
+    readers.clear();
     outcome.ended = !AllocationFailed();
     if (outcome.ended && !succeeded) problems += "it fails without a failing allocation\n";
     problems += FindLeftovers(path);
@@ -354,6 +395,99 @@ TEST_P(NthAllocationTest, ThenClosed) { TryEachAllocation(/*close=*/true); }
 
 // What is left must be fit for recovery.
 TEST_P(NthAllocationTest, ThenAbandoned) { TryEachAllocation(/*close=*/false); }
+
+// The log is written, but does not get to the disk.
+class FailingLogFlush : public os::SystemCallObserver {
+ public:
+  int BeforeCall(const os::SystemCall& call) override {
+    const bool flush = call.durable || call.kind == os::SystemCallKind::kSyncMapping;
+    return flush && call.path.ends_with("-wal") ? EIO : 0;
+  }
+
+ private:
+  os::ScopedSystemCallObserver observing_{this};
+};
+
+// The version of a commit that threw is given out again: nothing may be believed of it by then.
+TEST(NthAllocationThenFlushTest, TheNextCommitIsNotVisibleBeforeItIsDurable) {
+  bool ended = false;
+  for (int n = 1; !ended; ++n) {
+    SCOPED_TRACE(absl::StrCat("allocation ", n));
+    const os::TempDir dir;
+    Database db = Database::Open(dir.File("db.esp"), TestOptions()).value();
+    const Keyspace keyspace = db.default_keyspace();
+    WriteTransaction before = db.BeginWrite({.durability = Durability::kAsync}).value();
+    ESPALIER_ASSERT_OK(before.Put(keyspace, "before", "1"));
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const CommitToken token, before.Commit());
+    try {
+      WriteTransaction txn = db.BeginWrite().value();
+      ESPALIER_ASSERT_OK(txn.Put(keyspace, kNewKey, NewValue(60000)));
+      ESPALIER_ASSERT_OK(txn.Put(keyspace, "more", NewValue(60000)));
+      ESPALIER_ASSERT_OK(txn.Put(keyspace, "yet more", NewValue(60000)));
+      const FailingAllocation failing(n);
+      txn.Commit().IgnoreError();
+    } catch (const std::bad_alloc&) {
+    }
+    ended = !AllocationFailed();
+    ESPALIER_ASSERT_OK(db.WaitDurable(token));
+    const FailingLogFlush failing;
+    EXPECT_FALSE(db.Put(keyspace, "b", "2").ok());
+    EXPECT_THAT(db.Get(keyspace, "b"), StatusIs(absl::StatusCode::kNotFound));
+  }
+}
+
+// The write of a checkpoint slot fails, and there is no memory to say so.
+class FailingSlotWrite : public os::SystemCallObserver {
+ public:
+  // The first `skip` such writes succeed.
+  explicit FailingSlotWrite(int skip) : skip_(skip) {}
+
+  int BeforeCall(const os::SystemCall& call) override {
+    const bool is_slot = call.kind == os::SystemCallKind::kWrite && call.path.ends_with("db.esp") &&
+                         (call.offset == 16384 || call.offset == 32768);
+    if (!is_slot || skip_-- > 0) return 0;
+    no_memory_.emplace(1);
+    return EIO;
+  }
+
+ private:
+  int skip_;
+  std::optional<FailingAllocation> no_memory_;
+  os::ScopedSystemCallObserver observing_{this};
+};
+
+bool Succeeds(const std::function<absl::Status()>& call) {
+  try {
+    return call().ok();
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+// Nothing is acknowledged from then on that no slot may lead to.
+TEST(NoMemoryForAnErrorTest, OfTheSlotThatNamesTheLog) {
+  const os::TempDir dir;
+  Database db = Database::Open(dir.File("db.esp"), TestOptions()).value();
+  const auto put = [&] { return db.Put(db.default_keyspace(), "key", "value").status(); };
+  {
+    // The one that was found is written first.
+    const FailingSlotWrite failing(1);
+    EXPECT_FALSE(Succeeds(put));
+  }
+  EXPECT_FALSE(put().ok());
+}
+
+TEST(NoMemoryForAnErrorTest, OfTheSecondSlotOfAClose) {
+  const os::TempDir dir;
+  Database db = Database::Open(dir.File("db.esp"), TestOptions()).value();
+  const auto put = [&] { return db.Put(db.default_keyspace(), "key", "value").status(); };
+  ESPALIER_ASSERT_OK(put());
+  {
+    const FailingSlotWrite failing(1);
+    EXPECT_FALSE(Succeeds([&] { return db.Close(); }));
+  }
+  EXPECT_FALSE(put().ok());
+}
 
 // The canaries.
 class NthAllocationCanaryTest : public NthAllocationTest {

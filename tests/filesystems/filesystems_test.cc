@@ -237,6 +237,8 @@ class FilesystemsTest : public ::testing::Test {
     ASSERT_EQ(Record(kind, {.path = "", .seed = seed, .commits = commits}, true), "");
     EXPECT_EQ(Compare(kind, seed, 10), "");
     if (HasFailure()) KeepForInspection();
+    EXPECT_GE(counts_.prefixes, commits) << "too little is tested";
+    EXPECT_GE(counts_.samples, commits) << "too little is tested";
     EXPECT_LT(counts_.refused, 1 + counts_.samples / 10) << "too little is tested";
   }
 

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <functional>
 #include <iterator>
 #include <optional>
@@ -14,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_for_testing.h"
+#include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
 #include "tests/hostile/memory_file.h"
@@ -273,7 +275,7 @@ TEST_P(TruncatedTest, BeforeACheckpoint) {
       });
 }
 
-TEST_P(TruncatedTest, VerifyCompactCopyAndClose) {
+TEST_P(TruncatedTest, VerifyCompactAndClose) {
   ForEachCut([](Database&) {},
              [&](Database& db, uint64_t cut) {
                const auto report = db.Verify();
@@ -288,6 +290,29 @@ TEST_P(TruncatedTest, VerifyCompactCopyAndClose) {
                const absl::Status closed = db.Close();
                EXPECT_TRUE(closed.ok() || IsDamage(closed)) << closed;
              });
+}
+
+// The copy is whole, or there is none.
+TEST_P(TruncatedTest, CopyTo) {
+  uint64_t refused = 0;
+  ForEachCut([](Database&) {},
+             [&](Database& db, uint64_t) {
+               const os::TempDir directory("/dev/shm");
+               const std::string path = directory.File("copy.esp");
+               const absl::Status copied = db.CopyTo(path);
+               if (!copied.ok()) {
+                 ++refused;
+                 EXPECT_TRUE(IsDamage(copied)) << copied;
+                 EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+                 return;
+               }
+               ESPALIER_ASSERT_OK_AND_ASSIGN(Database copy,
+                                             Database::Open(path, SmallMappingOptions()));
+               const ReadResult result = ReadEverything(copy, sample_.contents);
+               EXPECT_EQ(result.wrong, "");
+               EXPECT_FALSE(result.damaged);
+             });
+  EXPECT_GT(refused, 5u);
 }
 
 TEST_P(TruncatedTest, ACursorGoesOn) {

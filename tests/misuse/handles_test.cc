@@ -99,6 +99,19 @@ TEST_F(HandlesTest, DroppedKeyspace) {
   EXPECT_THAT(before.Get(second, "key"), StatusIs(kNotFound));
 }
 
+// It must not come to be the handle of what is created next.
+TEST_F(HandlesTest, KeyspaceOfATransactionThatWasDropped) {
+  Keyspace dropped;
+  {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db_->BeginWrite());
+    ESPALIER_ASSERT_OK_AND_ASSIGN(dropped, txn.CreateKeyspace("first"));
+  }
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const Keyspace second, db_->OpenOrCreateKeyspace("second"));
+  EXPECT_NE(second.id(), dropped.id());
+  ExpectKeyspaceRefused(db_, dropped, kNotFound);
+  EXPECT_THAT(db_->Count(second), IsOkAndHolds(0u));
+}
+
 TEST_F(HandlesTest, DefaultKeyspaceStays) {
   ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db_->BeginWrite());
   EXPECT_THAT(txn.DropKeyspace(keyspace_), StatusIs(kInvalid));
@@ -139,6 +152,34 @@ TEST_F(HandlesTest, BadKeys) {
   EXPECT_THAT(txn.DeleteRange(keyspace_, KeyRange::Between("z", "a")), IsOkAndHolds(0u));
   ESPALIER_EXPECT_OK(txn.Commit());
   EXPECT_THAT(db_->Get(keyspace_, longest), IsOkAndHolds(std::string("value")));
+}
+
+// A cursor replaces its key on the way to where it is sent.
+TEST_F(HandlesTest, PositioningByTheCursorsOwnKey) {
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db_->BeginWrite());
+  ESPALIER_ASSERT_OK(txn.DeleteRange(keyspace_, KeyRange::All()));
+  for (int i = 0; i < 100; ++i) {
+    ESPALIER_ASSERT_OK(txn.Put(keyspace_, absl::StrCat(100 + i), "value"));
+  }
+  ESPALIER_ASSERT_OK_AND_ASSIGN(WriteCursor cursor, txn.OpenWriteCursor(keyspace_));
+  for (bool found = cursor.First(); found; found = cursor.SeekUpperBound(cursor.key())) {
+    EXPECT_TRUE(cursor.SeekExact(cursor.key()));
+    EXPECT_TRUE(cursor.SeekPrefix(cursor.key()));
+    ESPALIER_EXPECT_OK(txn.Delete(keyspace_, std::string(cursor.key())));
+  }
+  EXPECT_THAT(txn.Count(keyspace_), IsOkAndHolds(0u));
+
+  for (const char* const key : {"b", "c", "longer than what a string keeps in itself, d"}) {
+    ESPALIER_ASSERT_OK(txn.Put(keyspace_, key, "value"));
+  }
+  ASSERT_TRUE(cursor.SeekExact("c"));
+  ESPALIER_EXPECT_OK(txn.Delete(keyspace_, "c"));
+  EXPECT_FALSE(cursor.SeekExact(cursor.key()));
+  ESPALIER_ASSERT_OK(txn.Put(keyspace_, "c", "value"));
+  ASSERT_TRUE(cursor.SeekExact("c"));
+  ESPALIER_EXPECT_OK(txn.Delete(keyspace_, "c"));
+  EXPECT_TRUE(cursor.SeekForPrev(cursor.key()));
+  EXPECT_EQ(cursor.key(), "b");
 }
 
 // Put(k2, *Get(k1)), in all the ways in which the page of k1 may change under it.

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/child_process.h"
 #include "tests/support/test_database.h"
+#include "tests/support/waiting_thread.h"
 
 namespace espalier::testing {
 namespace {
@@ -199,6 +201,26 @@ TEST_P(ForkTest, WriteTransactionIsDeadInTheChild) {
   EXPECT_EQ(cursor.key(), "other");
   ESPALIER_ASSERT_OK(txn.Commit());
   EXPECT_THAT(db_->Get(keyspace_, "other"), IsOkAndHolds(std::string("parent's")));
+  ExpectParentGoesOn();
+}
+
+// A thread that the child does not have leads a group of batches, and waits.
+TEST_P(ForkTest, BatchesOfAThreadThatTheChildDoesNotHave) {
+  std::thread waits;
+  {
+    const WriteTransaction in_its_way = db_->BeginWrite().value();
+    waits = StartUntilItWaits([&] { ESPALIER_EXPECT_OK(db_->Put(keyspace_, "thread", "value")); });
+    EXPECT_EQ(InChild(
+                  [&] {
+                    alarm(20);
+                    Faults faults;
+                    UseDatabase(faults, *db_);
+                    return faults.text();
+                  },
+                  GetParam()),
+              "");
+  }
+  waits.join();
   ExpectParentGoesOn();
 }
 

@@ -2,6 +2,7 @@
 // output. Each verb has to exit with the right code and leave the files alone.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -144,6 +145,20 @@ TEST_F(ErrorsTest, SalvageGetsTheEntriesOfValidLeaves) {
   WriteFile(Path("salvaged.txt"), salvage.output);
   ASSERT_EQ(RunEspalier({"load", Path("new.esp"), Path("salvaged.txt")}).exit_code, 0);
   const Database db = *Database::Open(Path("new.esp"));
+}
+
+TEST_F(ErrorsTest, SalvageSaysThatTheLogHasMore) {
+  Database db = *Database::Open(Path("open.esp"), {.create_if_missing = true});
+  ASSERT_TRUE(db.Put(db.default_keyspace(), "key", "value").ok());
+  // As a killed process leaves it.
+  for (const std::string end : {"", "-wal"}) {
+    std::filesystem::copy_file(Path("open.esp") + end, Path("db.esp") + end);
+  }
+  EXPECT_EQ(Run({"dump", {}}).exit_code, 0);
+  const ProgramResult salvage = Run({"dump", {"--salvage"}});
+  EXPECT_EQ(salvage.exit_code, 3);
+  EXPECT_NE(salvage.errors.find("the log has 1 transaction besides"), std::string::npos)
+      << salvage.errors;
 }
 
 TEST_F(ErrorsTest, SalvageNeedsNoSuperblock) {

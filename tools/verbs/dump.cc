@@ -129,6 +129,15 @@ class SalvageWriter {
   uint64_t entries_ = 0;
 };
 
+// Fails if the database does not open.
+absl::StatusOr<uint64_t> TransactionsOnlyInLog(const Invocation& invocation) {
+  const absl::StatusOr<Database> db = OpenToRead(invocation);
+  if (!db.ok()) return db.status();
+  const absl::StatusOr<Stats> stats = db->GetStats();
+  if (!stats.ok()) return stats.status();
+  return stats->recovered_transactions;
+}
+
 absl::StatusOr<ExitCode> DumpDamaged(Invocation& invocation, const DumpArguments& arguments) {
   absl::StatusOr<SalvageReport> report;
   {
@@ -147,9 +156,15 @@ absl::StatusOr<ExitCode> DumpDamaged(Invocation& invocation, const DumpArguments
                       FormatPlural(report->damaged_pages, "damaged page") + ", " +
                       FormatPlural(report->lost_values, "lost value"));
   // Where superblock or slots are gone every page may be sound, but not what belongs where.
-  const absl::Status opened = OpenToRead(invocation).status();
-  if (!opened.ok()) invocation.Complain(std::string(opened.message()));
-  const bool whole = opened.ok() && report->damaged_pages + report->lost_values == 0;
+  const absl::StatusOr<uint64_t> only_in_log = TransactionsOnlyInLog(invocation);
+  if (!only_in_log.ok()) {
+    invocation.Complain(std::string(only_in_log.status().message()));
+  } else if (*only_in_log > 0) {
+    invocation.Complain("the log has " + FormatPlural(*only_in_log, "transaction") +
+                        " besides, which dump has without --salvage");
+  }
+  const bool whole =
+      only_in_log.ok() && *only_in_log + report->damaged_pages + report->lost_values == 0;
   return whole ? ExitCode::kFine : ExitCode::kCorrupt;
 }
 
@@ -161,8 +176,10 @@ Verb AddDump(CLI::App& app, Invocation& invocation) {
       AddVerb(app, "dump", "Write everything as text that load and mdb_load read", invocation);
   verb->add_flag("-p,--print", arguments->print,
                  "format=print: printable characters as themselves");
-  verb->add_flag("--salvage", arguments->salvage,
-                 "Write what can still be read from a damaged file; exit 3 if something is lost");
+  verb->add_flag(
+      "--salvage", arguments->salvage,
+      "Write what can still be read from a damaged file; exit 3 if something is lost, or "
+      "only in the log");
   AddKeyspaceOption(*verb, invocation, "Only this keyspace; \"\" is the default one");
   verb->footer(
       "Keyspaces become LMDB's named databases. What mdb_load cannot take: keys over 511 bytes, "

@@ -17,10 +17,13 @@
 #include "engine/log/redo.h"
 #include "engine/os/file.h"
 #include "engine/os/temp_dir_for_testing.h"
+#include "engine/page/checkpoint_slot.h"
 #include "engine/page/checksum.h"
+#include "engine/page/format.h"
 #include "engine/page/large_ref.h"
 #include "engine/page/node_builder.h"
 #include "engine/page/page_source.h"
+#include "engine/page/superblock.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
 
@@ -242,6 +245,46 @@ TEST_F(CraftedLogTest, ALargeValueInOrderIsPut) {
   ReferTo(StoreRun('1'));
   ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_));
   EXPECT_THAT(db.Get(db.default_keyspace(), "x"), IsOkAndHolds(std::string(100'000, '1')));
+}
+
+TEST_F(CraftedLogTest, ImpossibleVersions) {
+  const std::filesystem::path original = dir_.File("original");
+  std::filesystem::copy(path_, original);
+  std::filesystem::copy(path_ + "-wal", original.string() + "-wal");
+  const uint64_t lost_versions = (uint64_t{1} << 32) + 40503;  // that a recovery skips
+  for (const uint64_t version : {UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 1 - lost_versions,
+                                 UINT64_MAX - lost_versions, page::kMaxVersion}) {
+    SCOPED_TRACE(version);
+    std::filesystem::copy(original, path_, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy(original.string() + "-wal", path_ + "-wal",
+                          std::filesystem::copy_options::overwrite_existing);
+    version_ = Version(version);
+    AppendToLog([](log::RedoBuffer& redo) { redo.Put(0, "x", "1"); });
+    ExpectDataLoss();
+  }
+}
+
+TEST_F(CraftedLogTest, ImpossiblePositions) {
+  auto file = os::File::Open(path_, os::OpenMode::kReadWrite);
+  ASSERT_THAT(file.status(), IsOk());
+  std::array<uint8_t, page::Superblock::kEncodedBytes> superblock_bytes{};
+  ASSERT_THAT(file->ReadAt(page::kSuperblockOffset, superblock_bytes), IsOk());
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const page::Superblock superblock,
+                                page::Superblock::Decode(superblock_bytes, path_));
+  for (const uint64_t position :
+       {uint64_t{8}, uint64_t{512}, UINT64_MAX - 4095, UINT64_MAX, uint64_t{1} << 63}) {
+    SCOPED_TRACE(position);
+    for (uint32_t i = 0; i < 2; ++i) {
+      std::array<uint8_t, page::CheckpointSlot::kEncodedBytes> bytes{};
+      ASSERT_THAT(file->ReadAt(page::kSlotOffsets[i], bytes), IsOk());
+      std::optional<page::CheckpointSlot> slot =
+          page::CheckpointSlot::Decode(bytes, superblock.uuid, i);
+      ASSERT_TRUE(slot.has_value());
+      slot->log_position = position;
+      ASSERT_THAT(file->WriteAt(page::kSlotOffsets[i], slot->Encode(superblock.uuid, i)), IsOk());
+    }
+    ExpectDataLoss();
+  }
 }
 
 // Its chunks match their checksums, which lie beside them.

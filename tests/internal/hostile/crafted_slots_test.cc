@@ -90,6 +90,27 @@ TEST_F(CraftedSlotsTest, ImpossibleSequences) {
   }
 }
 
+// What comes after the highest ones could not be read again.
+TEST_F(CraftedSlotsTest, TheHighestVersionsAreOnlyRead) {
+  for (const bool version : {true, false}) {
+    SCOPED_TRACE(version ? "version" : "sequence");
+    CraftedFile crafted;
+    crafted.SetDefaultKeyspace({crafted.AddLeaf({{"a", {"1"}}}), 1, 1});
+    if (version) {
+      crafted.slot().version = Version(page::kMaxVersion);
+    } else {
+      crafted.slot().sequence = page::kMaxVersion;
+    }
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Open(crafted.Image()));
+    EXPECT_THAT(db.Put(db.default_keyspace(), "b", "2"),
+                StatusIs(absl::StatusCode::kResourceExhausted));
+    EXPECT_THAT(db.Compact(), StatusIs(absl::StatusCode::kResourceExhausted));
+    EXPECT_THAT(db.Close(), IsOk());
+    ESPALIER_ASSERT_OK_AND_ASSIGN(db, Database::Open(file_.path(), SmallMappingOptions()));
+    EXPECT_THAT(db.Get(db.default_keyspace(), "a"), IsOkAndHolds(std::string("1")));
+  }
+}
+
 TEST_F(CraftedSlotsTest, ImpossibleSlots) {
   using Change = std::function<void(page::CheckpointSlot&)>;
   const std::vector<std::pair<const char*, Change>> changes = {

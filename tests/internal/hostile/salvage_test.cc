@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <random>
 #include <set>
@@ -13,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/seed_for_testing.h"
 #include "engine/base/status_for_testing.h"
+#include "engine/os/temp_dir_for_testing.h"
 #include "engine/page/large_ref.h"
 #include "engine/page/leaf.h"
 #include "espalier/espalier.h"
@@ -125,6 +127,39 @@ class SalvageTest : public ::testing::Test {
     }
   }
 
+  // What is delivered; does `after_first` when the first entry was.
+  static Entries SalvageEntries(const MemoryFile& file,
+                                const std::function<void()>& after_first = {}) {
+    Entries delivered;
+    bool first = true;
+    const auto report =
+        Salvage(file.path(), [&](std::string_view, std::string_view key, std::string_view value) {
+          delivered.emplace(key, value);
+          if (std::exchange(first, false) && after_first) after_first();
+          return absl::OkStatus();
+        });
+    EXPECT_THAT(report, IsOk());
+    return delivered;
+  }
+
+  // Everything that lies in the first bytes of the file, and nothing that was never written.
+  void ExpectAllBefore(uint64_t size, const Entries& delivered) const {
+    const Entries all = AllEntries();
+    for (const auto& [key, value] : delivered) {
+      EXPECT_TRUE(all.contains({key, value})) << key.substr(0, 50);
+    }
+    for (const auto& [key, place] : places_) {
+      if ((place.leaf + 1) * kPageBytes > size ||
+          (place.first_page + place.pages) * kPageBytes > size) {
+        continue;
+      }
+      const auto at = std::find_if(all.begin(), all.end(),
+                                   [&, k = key](const auto& entry) { return entry.first == k; });
+      if (at == all.end()) continue;  // the catalogue's
+      EXPECT_TRUE(delivered.contains(*at)) << key.substr(0, 50) << " was lost";
+    }
+  }
+
   const Sample sample_ = MakeSample({.chunked_value = true});
   const Mutator mutator_{sample_.image};
   const std::multimap<std::string, Place> places_ = FindPlaces();
@@ -185,28 +220,46 @@ TEST_F(SalvageTest, OfATruncatedFile) {
     SCOPED_TRACE(absl::StrCat("truncated to ", size));
     file.SetContent(sample_.image);
     file.Resize(size);
-    Entries delivered;
-    const auto report =
-        Salvage(file.path(), [&](std::string_view, std::string_view key, std::string_view value) {
-          delivered.emplace(key, value);
-          return absl::OkStatus();
-        });
-    ASSERT_THAT(report, IsOk());
-    const Entries all = AllEntries();
-    for (const auto& [key, value] : delivered) {
-      EXPECT_TRUE(all.contains({key, value})) << key.substr(0, 50);
-    }
-    for (const auto& [key, place] : places_) {
-      if ((place.leaf + 1) * kPageBytes > size ||
-          (place.first_page + place.pages) * kPageBytes > size) {
-        continue;
-      }
-      const auto at = std::find_if(all.begin(), all.end(),
-                                   [&, k = key](const auto& entry) { return entry.first == k; });
-      if (at == all.end()) continue;  // the catalogue's
-      EXPECT_TRUE(delivered.contains(*at)) << key.substr(0, 50) << " was lost";
-    }
+    ExpectAllBefore(size, SalvageEntries(file));
   }
+}
+
+// As from a disk that has bad sectors: the file says that the pages are there, and to touch them is
+// a fault. What lies before the cut comes afterwards, too.
+TEST_F(SalvageTest, OfAFileThatIsTruncatedMeanwhile) {
+  MemoryFile file;
+  for (uint64_t size = 0; size < sample_.image.size(); size += kPageBytes) {
+    SCOPED_TRACE(absl::StrCat("truncated to ", size));
+    file.SetContent(sample_.image);
+    ExpectAllBefore(size, SalvageEntries(file, [&] { file.Resize(size); }));
+  }
+}
+
+// Leaves that nothing leads to any more, and that could be the catalogue's by their keys.
+TEST_F(SalvageTest, OfKeysLikeTheCatalogues) {
+  constexpr int kEntries = 3000;
+  const os::TempDir dir;
+  const std::string path = dir.File("db.esp");
+  {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path));
+    ESPALIER_ASSERT_OK_AND_ASSIGN(WriteTransaction txn, db.BeginWrite());
+    for (int i = 0; i < kEntries; ++i) {
+      const uint8_t number[8] = {
+          0, 0, 0, 0, 0, 0, static_cast<uint8_t>(i / 256), static_cast<uint8_t>(i)};
+      const std::string big_endian(reinterpret_cast<const char*>(number), sizeof(number));
+      for (const std::string& key : {absl::StrCat("node/", i), absl::StrCat("k", big_endian),
+                                     absl::StrCat("d", big_endian)}) {
+        ASSERT_THAT(txn.Put(db.default_keyspace(), key, "8 bytes."), IsOk());
+      }
+    }
+    ASSERT_THAT(txn.Commit(), IsOk());
+    ASSERT_THAT(db.Close(), IsOk());
+  }
+  Bytes image = testing::ReadFile(path);
+  std::fill_n(image.begin(), 9 * kPageBytes, 0);
+  MemoryFile damaged;
+  damaged.SetContent(image);
+  EXPECT_EQ(SalvageEntries(damaged).size(), 3u * kEntries);
 }
 
 TEST_F(SalvageTest, TheSinkCanStopIt) {
