@@ -73,6 +73,9 @@ class PageAllocator {
   void NoteLogged(PageNumber page);
   // Whether one may refer to it still, unless a checkpoint has been taken since.
   bool IsLogged(PageNumber page) const { return logged_nodes_.Test(page.value); }
+  // Whether the page was handed out as a node since the last checkpoint. One that says to be the
+  // running transaction's, and was not, came with a damaged file.
+  bool IsNewNode(PageNumber page) const { return unsealed_.Test(page.value) || IsLogged(page); }
 
   // --- Recovery ----------------------------------------------------------------------------------
   // Keeps a run that the log refers to from being handed out. False if it is not all free.

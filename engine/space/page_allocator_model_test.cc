@@ -25,6 +25,7 @@ constexpr uint64_t kReserved = 9;
 struct Life {
   uint64_t birth;
   uint64_t death;
+  bool logged = false;
 };
 
 class Model {
@@ -73,6 +74,7 @@ class Model {
   // In the end, with nothing protected, nothing waits.
   void Finish() {
     protected_.clear();
+    durable_ = newest_;
     Reclaim();
     EXPECT_EQ(allocator_.waiting_pages(), 0u);
   }
@@ -90,7 +92,9 @@ class Model {
   bool IsSeen(uint64_t page) const {
     const auto life = dead_.find(page);
     if (life == dead_.end()) return false;
-    return Sees(newest_, life->second) ||
+    // The log refers to it until a checkpoint has what came after it.
+    if (life->second.logged && durable_ < life->second.death) return true;
+    return Sees(newest_, life->second) || Sees(durable_, life->second) ||
            std::any_of(protected_.begin(), protected_.end(),
                        [&](uint64_t version) { return Sees(version, life->second); });
   }
@@ -170,25 +174,28 @@ class Model {
     if (at == live_.end()) at = live_.begin();
     const uint64_t first = at->first;
     const uint64_t birth = at->second;
+    const bool logged = Below(4) == 0;
     uint64_t count = 0;
     for (const uint64_t wanted = 1 + Below(10);
          count < wanted && at != live_.end() && at->first == first + count && at->second == birth;
          ++count) {
       at = live_.erase(at);
-      dead_[first + count] = {birth, version};
+      dead_[first + count] = {birth, version, logged};
       changed_.insert(first + count);
       // Its own pages nobody has seen.
-      if (birth == version) dead_.erase(first + count);
+      if (birth == version && !logged) dead_.erase(first + count);
     }
-    allocator_.FreeRun(PageNumber(first), count, Version(birth));
+    allocator_.FreeRun(PageNumber(first), count, Version(birth),
+                       logged ? LoggedRun::kYes : LoggedRun::kNo);
   }
 
   void Reclaim() {
     std::set<uint64_t> distinct(protected_.begin(), protected_.end());
+    distinct.insert(durable_);
     std::vector<Version> versions;
     for (const uint64_t version : distinct) versions.emplace_back(version);
     if (fault_ == Fault::kForgetsReader && !versions.empty()) versions.pop_back();
-    allocator_.Reclaim(versions, Version(0));
+    allocator_.Reclaim(versions, Version(durable_));
     if (fault_ != Fault::kNone) return;
     // Pins what is seen, and nothing else.
     const Bitmap waiting = allocator_.WaitingPagesBitmap();
@@ -239,6 +246,8 @@ class Model {
     }
     unsealed_.clear();
     written_.clear();
+    // The checkpoint succeeds at once.
+    durable_ = newest_;
   }
 
   void TakeChangedParts() {
@@ -284,6 +293,7 @@ class Model {
   MemoryFile file_{1 << 20};
   PageAllocator allocator_;
   uint64_t newest_ = 1;
+  uint64_t durable_ = 1;
   std::multiset<uint64_t> protected_;
   std::map<uint64_t, uint64_t> live_;  // page to birth
   std::map<uint64_t, Life> dead_;      // the last life of pages that are not in use

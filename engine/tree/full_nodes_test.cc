@@ -3,7 +3,6 @@
 // did: the longer prefix was stored even where the keys have nothing behind their heads that it
 // could spare, and the node reached into the next page.
 #include <cstdint>
-#include <optional>
 #include <random>
 #include <string>
 
@@ -101,6 +100,14 @@ TEST(FullNodesTest, InAnyOrder) {
           tree.RemoveRange(key(begin), key(begin + static_cast<uint32_t>(random() % 3)));
           break;
         }
+        case 7:
+          tree.Commit();
+          if (random() % 16 == 0) tree.FreeDetached(1 + random() % 20);
+          break;
+      }
+      if (random() % 256 == 0) {
+        const bool repack = random() % 2 == 0;
+        tree.Tidy(repack, repack ? UINT64_MAX : random() % tree.allocator().page_count());
       }
       if (step % 200 == 199) tree.Check();
       if (HasFailure()) return;

@@ -45,7 +45,9 @@ absl::StatusOr<WritablePage> PageWriter::NewNode(uint32_t level) {
 
 absl::StatusOr<WritablePage> PageWriter::MakeWritable(ChildRef ref, const uint8_t* page) {
   const Header& header = page::HeaderOf(page);
-  if (header.birth == version().value || IsMutant(Mutant::kChangeInPlace)) {
+  const bool own = header.birth == version().value;
+  if (own) ESPALIER_RETURN_IF_ERROR(CheckOwn(ref));
+  if (own || IsMutant(Mutant::kChangeInPlace)) {
     return WritablePage{source().write_page(ref.number()), ref};
   }
   ESPALIER_ASSIGN_OR_RETURN(const PageNumber number, allocator_->AllocatePage(reserve_));
@@ -77,11 +79,19 @@ absl::StatusOr<WritablePage> PageWriter::MakeWritable(ChildRef ref, const uint8_
   return WritablePage{copy, ChildRef::Make(number, version())};
 }
 
+absl::Status PageWriter::CheckOwn(ChildRef ref) const {
+  if (allocator_->IsNewNode(ref.number())) [[likely]]
+    return absl::OkStatus();
+  return source().DataLoss(
+      absl::StrCat("page ", ref.number().value, ": has a version that is yet to come"));
+}
+
 absl::Status PageWriter::FreeNode(ChildRef ref, const uint8_t* page) {
   if (!allocator_->reachable().Test(ref.number().value)) {
     return source().DataLoss(absl::StrCat("page ", ref.number().value, ": referred to twice"));
   }
   const Version birth(page::HeaderOf(page).birth);
+  if (birth == version()) ESPALIER_RETURN_IF_ERROR(CheckOwn(ref));
   const bool logged = birth > logged_after_ && allocator_->IsLogged(ref.number()) &&
                       !IsMutant(Mutant::kReuseLoggedLeaf);
   allocator_->FreeRun(ref.number(), 1, birth,

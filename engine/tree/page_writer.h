@@ -59,10 +59,12 @@ class PageWriter {
   absl::StatusOr<WritablePage> NewNode(uint32_t level);
 
   // A page that may be changed, instead of `page`, which is what Fetch() gave for `ref`: the same
-  // if the transaction wrote it, else a copy, and the original is freed.
+  // if the transaction wrote it, else a copy, and the original is freed. kDataLoss where FreeNode()
+  // has it.
   absl::StatusOr<WritablePage> MakeWritable(page::ChildRef ref, const uint8_t* page);
 
-  // kDataLoss if the page is not in use: a damaged file refers to it twice.
+  // kDataLoss if the page is not in use (a damaged file refers to it twice), or claims to be
+  // written by this transaction, which it was not.
   absl::Status FreeNode(page::ChildRef ref, const uint8_t* page);
 
   // Makes one of the transaction's own leaves, which does not change any more, one that the log may
@@ -84,6 +86,8 @@ class PageWriter {
 
  private:
   void FollowTheFile();
+  // kDataLoss if a node has the transaction's version and was not made by it.
+  absl::Status CheckOwn(page::ChildRef ref) const;
 
   space::PageAllocator* const allocator_;
   page::PageReader reader_;

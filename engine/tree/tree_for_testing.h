@@ -3,6 +3,7 @@
 #ifndef ESPALIER_ENGINE_TREE_TREE_FOR_TESTING_H_
 #define ESPALIER_ENGINE_TREE_TREE_FOR_TESTING_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -94,6 +95,22 @@ class TreeForTesting {
         detached_.back() = **rest;
       } else {
         detached_.pop_back();
+      }
+    }
+  }
+
+  // As a compaction does it: each level from one end to the other. Pages from `page_limit` on move
+  // to the front.
+  void Tidy(bool repack, uint64_t page_limit) {
+    allocator_.AllocateFromFront();
+    for (uint32_t level = 0; level < std::max(1u, root_.height); ++level) {
+      std::string from;
+      for (bool more = true; more;) {
+        TreeWriter writer(&*pages_, &arena_, &root_);
+        ESPALIER_ASSERT_OK_AND_ASSIGN(std::optional<std::string> next,
+                                      writer.Tidy(from, {level, repack, page_limit}));
+        more = next.has_value();
+        if (more) from = *std::move(next);
       }
     }
   }

@@ -392,6 +392,7 @@ void Engine::NoteSpaceStats() {
   space_stats_.waiting_pages = allocator_->waiting_pages();
   space_stats_.free_pages = allocator_->free_pages();
   space_stats_.reserved_pages = allocator_->reserved_pages();
+  space_stats_.file_bytes = file_bytes();
   space_stats_.waiting = allocator_->WaitingPages();
   space_stats_.mapped_bytes = source_->mapping().capacity_bytes();
 }
@@ -423,7 +424,6 @@ absl::StatusOr<EngineStats> Engine::Stats() {
   stats.log_waits = log_waits_.load();
   stats.recovered_transactions = recovered_transactions_;
   stats.page_bytes = page_bytes();
-  stats.file_bytes = file_bytes();
   stats.newest_version = Version(published_version_.load(std::memory_order_acquire));
   stats.commits = commits_.load();
   stats.checkpoints = checkpoints_.load();

@@ -176,6 +176,7 @@ TEST_F(CrashImagesTest, OfOtherOptions) {
     setting.seed = seed + i;
     setting.page_size_bytes = i % 4 < 2 ? 16384 : 4096;
     setting.protect_from_stray_stores = i % 3 != 0;
+    if (i % 5 == 0) setting.log_size_bytes = 8 * kSmallLogBytes;
     setting.crash_one_in = 4;
     setting.budget = {.exhaustive = 32, .sampled = 10};
     CrashWorkload workload(lab, setting, std::nullopt);

@@ -14,7 +14,8 @@ namespace {
 
 constexpr size_t kSmallValueBytes = 100;
 constexpr size_t kLargeValueBytes = 20000;
-constexpr size_t kByReferenceBytes = 150000;
+// With one chunk, with two of which the second is nearly nothing or nearly whole, with three.
+constexpr size_t kByReferenceBytes[] = {65536, 65537, 131071, 131072, 150000};
 // So many values of this size are more than an eighth of the log.
 constexpr size_t kMediumValueBytes = 30000;
 constexpr int kTooManyValues = 5;
@@ -175,7 +176,7 @@ absl::Status CrashWorkload::Do(Operation operation, Durability durability) {
     case Operation::kAbandon:
       return Abandon();
     case Operation::kLoggedByReference:
-      return PutOne(durability, SomeKey(), kByReferenceBytes);
+      return PutOne(durability, SomeKey(), SomeBytesByReference());
     case Operation::kTooLargeForTheLog:
       return PutTooMuch(durability);
     case Operation::kFillTheLog:
@@ -226,6 +227,7 @@ absl::Status CrashWorkload::Open() {
   Options options = CrashTestOptions();
   options.create_if_missing = true;
   options.page_size_bytes = setting_.page_size_bytes;
+  options.log_size_bytes = setting_.log_size_bytes;
   options.protect_from_stray_stores = setting_.protect_from_stray_stores;
   ESPALIER_ASSIGN_OR_RETURN(
       Database db, Database::Open(absl::StrCat(directory_.path(), "/", kDatabaseName), options));
@@ -276,7 +278,8 @@ absl::Status CrashWorkload::PutOne(Durability durability, const std::string& key
   });
 }
 
-// Commits by checkpoint: what would go to the log is durable when it returns, whatever its kind.
+// More than an eighth of the small log: by checkpoint, and so durable when it returns, whatever its
+// kind.
 absl::Status CrashWorkload::PutTooMuch(Durability durability) {
   ESPALIER_RETURN_IF_ERROR(
       Commit(durability, [&](WriteTransaction& txn, Contents& after) -> absl::Status {
@@ -288,7 +291,8 @@ absl::Status CrashWorkload::PutTooMuch(Durability durability) {
         }
         return absl::OkStatus();
       }));
-  if (durability != Durability::kCheckpoint) history_.Durable(history_.newest());
+  const bool too_much = setting_.log_size_bytes == kSmallLogBytes;
+  if (too_much && durability != Durability::kCheckpoint) history_.Durable(history_.newest());
   return absl::OkStatus();
 }
 
@@ -303,12 +307,12 @@ absl::Status CrashWorkload::DeleteOne(Durability durability) {
 // Puts, reserves and deletes, with values of all sizes; few enough large ones for the log.
 absl::Status CrashWorkload::ChangeAgain(Durability durability) {
   const std::string keys[] = {SomeKey(), NewKey()};
-  constexpr size_t kValueBytes[] = {kSmallValueBytes, kLargeValueBytes, kByReferenceBytes};
+  const size_t value_bytes[] = {kSmallValueBytes, kLargeValueBytes, SomeBytesByReference()};
   return Commit(durability, [&](WriteTransaction& txn, Contents& after) -> absl::Status {
     const Keyspace keyspace = db_->default_keyspace();
     for (int i = 0; i < 6; ++i) {
       const std::string& key = keys[random_() % std::size(keys)];
-      const std::string value = RandomValue(kValueBytes[random_() % std::size(kValueBytes)]);
+      const std::string value = RandomValue(value_bytes[random_() % std::size(value_bytes)]);
       switch (random_() % 3) {
         case 0:
           ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, key, value));
@@ -331,15 +335,18 @@ absl::Status CrashWorkload::ChangeAgain(Durability durability) {
 
 // Sometimes with something else before, in between, or afterwards.
 absl::Status CrashWorkload::Append(Durability durability) {
-  constexpr int kEntries = 140;  // some 35 leaves
-  const uint64_t stop = random_() % 4 == 0 ? random_() % (kEntries + 1) : kEntries + 1;
+  // Some 35 leaves; where the log is large enough, so many that it refers to those of a kSync
+  // commit as well.
+  const uint64_t leaves = setting_.log_size_bytes > kSmallLogBytes ? 280 : 35;
+  const uint64_t entries = leaves * setting_.page_size_bytes / 1024;
+  const uint64_t stop = random_() % 4 == 0 ? random_() % (entries + 1) : entries + 1;
   return Commit(durability, [&](WriteTransaction& txn, Contents& after) -> absl::Status {
     const Keyspace keyspace = db_->default_keyspace();
     if (random_() % 2 == 0) {
       after[""].erase(after[""].lower_bound("s"), after[""].end());
       ESPALIER_RETURN_IF_ERROR(txn.DeleteRange(keyspace, KeyRange::From("s")).status());
     }
-    for (uint64_t i = 0; i <= kEntries; ++i) {
+    for (uint64_t i = 0; i <= entries; ++i) {
       if (i == stop) {
         const std::string key = NewKey();
         after[""][key] = "between";
@@ -358,7 +365,7 @@ absl::Status CrashWorkload::Append(Durability durability) {
 absl::Status CrashWorkload::PutCompressed(Durability durability) {
   const std::string name = "compressed";
   const std::string key = absl::StrCat("key", random_() % 4);
-  std::string value = RandomValue(random_() % 2 == 0 ? 3000 : kByReferenceBytes);
+  std::string value = RandomValue(random_() % 2 == 0 ? 3000 : SomeBytesByReference());
   value.append(value.size(), 'x');
   return Commit(durability, [&](WriteTransaction& txn, Contents& after) -> absl::Status {
     ESPALIER_ASSIGN_OR_RETURN(const Keyspace keyspace,
@@ -388,16 +395,23 @@ absl::Status CrashWorkload::WriteABatch(Durability durability) {
 
 absl::Status CrashWorkload::CreateKeyspace(Durability durability) {
   const std::string name = absl::StrCat("keyspace", random_() % 1000000);
-  return Commit(durability, [&](WriteTransaction& txn, Contents& after) -> absl::Status {
-    ESPALIER_ASSIGN_OR_RETURN(const Keyspace keyspace, txn.CreateKeyspace(name));
-    for (int i = 0; i < 3; ++i) {
-      const std::string key = absl::StrCat("key", i);
-      const std::string value = RandomValue(kSmallValueBytes);
-      after[name][key] = value;
-      ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, key, value));
-    }
-    return absl::OkStatus();
-  });
+  // Sometimes with so many pages that no single commit frees them when it is dropped, but so few at
+  // a time that the log has them.
+  const bool large = random_() % 4 == 0;
+  for (int part = 0; part < (large ? 2 : 1); ++part) {
+    ESPALIER_RETURN_IF_ERROR(
+        Commit(durability, [&](WriteTransaction& txn, Contents& after) -> absl::Status {
+          ESPALIER_ASSIGN_OR_RETURN(const Keyspace keyspace, txn.OpenOrCreateKeyspace(name));
+          for (int i = 0; i < (large ? 75 : 3); ++i) {
+            const std::string key = absl::StrCat("key", part, " ", i);
+            const std::string value = RandomValue(large ? 1500 : kSmallValueBytes);
+            after[name][key] = value;
+            ESPALIER_RETURN_IF_ERROR(txn.Put(keyspace, key, value));
+          }
+          return absl::OkStatus();
+        }));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CrashWorkload::DropKeyspace(Durability durability) {
@@ -460,6 +474,10 @@ absl::Status CrashWorkload::CheckReader() {
   ESPALIER_ASSIGN_OR_RETURN(const Digest found, ReadDigest(*reader_));
   return found == held_ ? absl::OkStatus()
                         : absl::InternalError("the reader sees other contents than before");
+}
+
+size_t CrashWorkload::SomeBytesByReference() {
+  return kByReferenceBytes[random_() % std::size(kByReferenceBytes)];
 }
 
 std::string CrashWorkload::NewKey() { return absl::StrCat("key", random_() % 100000); }

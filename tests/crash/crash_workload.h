@@ -60,6 +60,9 @@ enum class Place {
 };
 std::string_view NameOf(Place place);
 
+// It goes round within a journey.
+inline constexpr uint64_t kSmallLogBytes = uint64_t{1} << 20;
+
 class CrashWorkload {
  public:
   struct Setting {
@@ -70,6 +73,7 @@ class CrashWorkload {
     uint64_t seed = 1;
     uint32_t page_size_bytes = 4096;  // where there is no database to start with
     bool protect_from_stray_stores = false;
+    uint64_t log_size_bytes = kSmallLogBytes;
     // Looks at the recorder where the power could fail, instead of the lab.
     StoreWitness* witness = nullptr;
   };
@@ -124,6 +128,7 @@ class CrashWorkload {
   absl::Status HoldReader();
   absl::Status CheckReader();
 
+  size_t SomeBytesByReference();
   std::string NewKey();
   std::string SomeKey();
   std::string RandomValue(size_t bytes);

@@ -67,6 +67,48 @@ class RecoveryTest : public ::testing::TestWithParam<Durability> {
   const std::string path_ = dir_.File("db.esp");
 };
 
+// Cancelled as often as one likes, nothing is lost.
+TEST(CancelledRecoveryTest, IsBegunAgain) {
+  constexpr int kPuts = 60'000;
+  const os::TempDir dir;
+  const std::string path = dir.File("db.esp");
+  Options options;
+  options.durability = Durability::kAsync;
+  {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path, options));
+    for (int i = 0; i < kPuts; ++i) {
+      ASSERT_THAT(db.Put(db.default_keyspace(), absl::StrCat("key", i), absl::StrCat(i)), IsOk());
+    }
+    const ReadTransaction open = db.BeginRead().value();
+    { const Database gone = std::move(db); }
+  }
+  for (const bool read_only : {true, false}) {
+    options.read_only = read_only;
+    for (int patience = 0; patience < 3; ++patience) {
+      int calls = 0;
+      options.recovery_progress = [&](const Progress& progress) {
+        EXPECT_LE(progress.done, progress.total);
+        return calls++ < patience;
+      };
+      EXPECT_THAT(Database::Open(path, options), StatusIs(absl::StatusCode::kCancelled));
+      EXPECT_EQ(calls, patience + 1);
+    }
+    uint64_t done = 0;
+    uint64_t total = 1;
+    options.recovery_progress = [&](const Progress& progress) {
+      EXPECT_GE(progress.done, done);
+      done = progress.done;
+      total = progress.total;
+      return true;
+    };
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path, options));
+    EXPECT_EQ(done, total);
+    EXPECT_THAT(db.Count(db.default_keyspace()), IsOkAndHolds(uint64_t{kPuts}));
+    EXPECT_THAT(db.Get(db.default_keyspace(), "key4321"), IsOkAndHolds("4321"));
+    ExpectSound(db);
+  }
+}
+
 void DoEverything(Database& db) {
   const Keyspace main = db.default_keyspace();
   for (int i = 0; i < 500; ++i) {

@@ -49,6 +49,9 @@ class ModelTest : public ::testing::TestWithParam<Case> {
     options.page_size_bytes = GetParam().page_bytes;
     options.verify_checksums = !OneIn(random, 8);
     options.protect_from_stray_stores = OneIn(random, 4);
+    // It goes round, and has much that is replayed where the process dies.
+    if (!OneIn(random, 4)) options.log_size_bytes = 1 << 20;
+    if (!OneIn(random, 4)) options.durability = Durability::kAsync;
     // Soon outgrown.
     if (OneIn(random, 4)) options.address_space_bytes = (1 << 20) + Below(random, 1 << 20);
     return options;
@@ -65,6 +68,9 @@ class ModelTest : public ::testing::TestWithParam<Case> {
   void ReadSnapshots();
   void EndSnapshot();
   void Reopen();
+  void DieAndRecover();
+  // Has the keyspaces under the same ids, with the same contents.
+  void ExpectSameIn(Database& db, Model& model) const;
   void CopyAndCompare();
   void CompareStats();
 
@@ -202,13 +208,38 @@ void ModelTest::EndSnapshot() {
 void ModelTest::Reopen() {
   if (db_.in_memory()) return;
   while (!snapshots_.empty()) ASSERT_NO_FATAL_FAILURE(EndSnapshot());
-  db_.Reopen();
-  ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction txn, db_->BeginRead());
-  for (auto& [id, keyspace] : model_) {
+  if (OneIn(random_, 3)) {
+    db_.Reopen();
+  } else {
+    ASSERT_NO_FATAL_FAILURE(DieAndRecover());
+  }
+  ExpectSameIn(*db_, model_);
+}
+
+// As the next process finds the files of one that was killed.
+void ModelTest::DieAndRecover() {
+  {
+    // With a transaction that is open, the handle is not closed in order.
+    ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction open, db_->BeginRead());
+    db_.Forget();
+  }
+  if (OneIn(random_, 3)) {
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database reading,
+                                  Database::Open(db_.path(), {.read_only = true}));
+    Model expected = model_;
+    ExpectSameIn(reading, expected);
+  }
+  db_.Open();
+  if (OneIn(random_, 3)) db_.Verify();
+}
+
+void ModelTest::ExpectSameIn(Database& db, Model& model) const {
+  ESPALIER_ASSERT_OK_AND_ASSIGN(const ReadTransaction txn, db.BeginRead());
+  for (auto& [id, keyspace] : model) {
     ESPALIER_ASSERT_OK_AND_ASSIGN(keyspace.handle, txn.OpenKeyspace(keyspace.name));
     EXPECT_EQ(keyspace.handle.id(), id);
   }
-  ASSERT_TRUE(Same(txn, model_));
+  ASSERT_TRUE(Same(txn, model));
 }
 
 void ModelTest::CopyAndCompare() {

@@ -225,6 +225,40 @@ TEST_F(CraftedTest, LargeValueFromTheFuture) {
   }
 }
 
+// A leaf that says to be of the version that the next transaction makes would be changed in place,
+// and freed at once.
+TEST_F(CraftedTest, NodeFromTheFuture) {
+  for (uint64_t birth = CraftedFile::kVersion.value + 1; birth < CraftedFile::kVersion.value + 5;
+       ++birth) {
+    SCOPED_TRACE(birth);
+    CraftedFile crafted;
+    const ChildRef leaf = crafted.AddLeaf({{"a", {"1"}}});
+    page::HeaderOf(crafted.page(leaf)).birth = birth;
+    crafted.SetDefaultKeyspace({ChildRef::Make(leaf.number(), Version(birth)), 1, 1});
+    ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Open(crafted.Image()));
+    const Keyspace keyspace = db.default_keyspace();
+    for (int round = 0; round < 5; ++round) {
+      WriteTransaction put = db.BeginWrite().value();
+      put.Put(keyspace, "a", "uncommitted").IgnoreError();
+      put.Rollback();
+      WriteTransaction remove = db.BeginWrite().value();
+      EXPECT_NE(remove.Get(keyspace, "a").value_or(""), "uncommitted");
+      remove.Delete(keyspace, "a").IgnoreError();
+      remove.Rollback();
+      WriteTransaction create = db.BeginWrite().value();
+      const auto other = create.CreateKeyspace(absl::StrCat("other", round));
+      if (!other.ok()) continue;
+      create.Put(*other, "b", "2").IgnoreError();
+      create.Put(keyspace, "x", "3").IgnoreError();
+      if (create.Commit().ok()) {
+        EXPECT_THAT(db.Get(*other, "b"), IsOkAndHolds(std::string("2")));
+        EXPECT_EQ(db.BeginRead()->ListKeyspaces().value().size(), round + 2u);
+      }
+    }
+    ChangeEverything(db);
+  }
+}
+
 // No run, and no pages to check: it was freed as one that took no room anywhere.
 TEST_F(CraftedTest, LargeValueOfNoBytes) {
   for (const uint64_t target : {0u, 9u, 12u, 1000u}) {
