@@ -15,6 +15,7 @@
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
+#include "tests/support/failing_log_flush.h"
 #include "tests/support/waiting_thread.h"
 
 namespace espalier {
@@ -33,18 +34,6 @@ class FailingSlotWrite : public os::SystemCallObserver {
     const bool is_slot =
         call.kind == SystemCallKind::kWrite && (call.offset == 16384 || call.offset == 32768);
     return is_slot ? EIO : 0;
-  }
-
- private:
-  os::ScopedSystemCallObserver observing_{this};
-};
-
-// No flush of the log succeeds.
-class FailingLog : public os::SystemCallObserver {
- public:
-  int BeforeCall(const SystemCall& call) override {
-    const bool flush = call.durable || call.kind == SystemCallKind::kSyncMapping;
-    return flush && call.path.ends_with("-wal") ? EIO : 0;
   }
 
  private:
@@ -270,7 +259,7 @@ TEST_F(FailedFlushTest, OfAGroup) {
   constexpr int kThreads = 8;
   Database db = Open();
   Fill(db);
-  const FailingLog failing;
+  const testing::FailingLogFlush failing;
   std::vector<std::thread> threads;
   {
     const WriteTransaction in_their_way = db.BeginWrite().value();

@@ -1,8 +1,5 @@
 // Close(), and a handle that goes, while the checkpoint in the background waits for a write
 // transaction of the very thread that closes.
-#include <atomic>
-#include <chrono>
-#include <future>
 #include <optional>
 #include <string>
 #include <thread>
@@ -10,37 +7,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_for_testing.h"
-#include "engine/os/fault_injection.h"
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
+#include "tests/support/held_checkpoint.h"
 #include "tests/support/waiting_thread.h"
 
 namespace espalier {
 namespace {
-
-// Holds checkpoints back where they begin to write.
-class HeldCheckpoint : public os::SystemCallObserver {
- public:
-  int BeforeCall(const os::SystemCall& call) override {
-    if (call.kind == os::SystemCallKind::kWriteBack) {
-      begun_ = true;
-      released_.wait();
-    }
-    return 0;
-  }
-
-  void AwaitBegin() const {
-    while (!begun_) std::this_thread::yield();
-  }
-  void Release() { release_.set_value(); }
-
- private:
-  std::promise<void> release_;
-  const std::shared_future<void> released_ = release_.get_future().share();
-  std::atomic<bool> begun_ = false;
-  os::ScopedSystemCallObserver observing_{this};
-};
 
 class CloseTest : public ::testing::Test {
  protected:
@@ -81,7 +55,7 @@ TEST_F(CloseTest, BesideACheckpointThatWaitsToBegin) {
 
 TEST_F(CloseTest, BesideACheckpointThatWaitsAtItsEnd) {
   const std::string path = LeftWithALog(0);
-  HeldCheckpoint checkpoint;
+  testing::HeldCheckpoint checkpoint;
   Database db = Database::Open(path).value();
   checkpoint.AwaitBegin();
   WriteTransaction txn = db.BeginWrite().value();

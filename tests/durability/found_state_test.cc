@@ -6,13 +6,10 @@
 
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <future>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "engine/base/status_for_testing.h"
@@ -20,6 +17,7 @@
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gtest/gtest.h"
+#include "tests/support/held_checkpoint.h"
 
 namespace espalier {
 namespace {
@@ -112,36 +110,6 @@ TEST_F(FoundStateTest, ACheckpointOfNothingNewFlushesTheSlot) {
   EXPECT_EQ(steps.size(), before) << steps;
 }
 
-// Holds the checkpoint back that follows a recovery.
-class HeldCheckpoint : public os::SystemCallObserver {
- public:
-  ~HeldCheckpoint() override { Release(); }
-
-  int BeforeCall(const os::SystemCall& call) override {
-    if (call.kind == SystemCallKind::kWriteBack) {
-      begun_ = true;
-      gave_up_ = released_.wait_for(std::chrono::seconds(10)) == std::future_status::timeout;
-    }
-    return 0;
-  }
-
-  void AwaitBegin() const {
-    while (!begun_) std::this_thread::yield();
-  }
-  void Release() {
-    if (!std::exchange(is_released_, true)) release_.set_value();
-  }
-  bool gave_up() const { return gave_up_; }
-
- private:
-  std::promise<void> release_;
-  const std::shared_future<void> released_ = release_.get_future().share();
-  bool is_released_ = false;
-  std::atomic<bool> begun_ = false;
-  std::atomic<bool> gave_up_ = false;
-  os::ScopedSystemCallObserver observing_{this};
-};
-
 TEST_F(FoundStateTest, WhatWasRecoveredIsDurableAsItIs) {
   {
     ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_));
@@ -149,7 +117,7 @@ TEST_F(FoundStateTest, WhatWasRecoveredIsDurableAsItIs) {
     const ReadTransaction open = db.BeginRead().value();
     { const Database gone = std::move(db); }
   }
-  HeldCheckpoint checkpoint;
+  testing::HeldCheckpoint checkpoint;
   ESPALIER_ASSERT_OK_AND_ASSIGN(Database db, Database::Open(path_));
   checkpoint.AwaitBegin();
   // Sees what the log had, and changes nothing.

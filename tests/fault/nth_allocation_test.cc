@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -19,7 +18,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_for_testing.h"
-#include "engine/os/fault_injection.h"
 #include "engine/os/temp_dir_for_testing.h"
 #include "espalier/espalier.h"
 #include "gmock/gmock.h"
@@ -395,99 +393,6 @@ TEST_P(NthAllocationTest, ThenClosed) { TryEachAllocation(/*close=*/true); }
 
 // What is left must be fit for recovery.
 TEST_P(NthAllocationTest, ThenAbandoned) { TryEachAllocation(/*close=*/false); }
-
-// The log is written, but does not get to the disk.
-class FailingLogFlush : public os::SystemCallObserver {
- public:
-  int BeforeCall(const os::SystemCall& call) override {
-    const bool flush = call.durable || call.kind == os::SystemCallKind::kSyncMapping;
-    return flush && call.path.ends_with("-wal") ? EIO : 0;
-  }
-
- private:
-  os::ScopedSystemCallObserver observing_{this};
-};
-
-// The version of a commit that threw is given out again: nothing may be believed of it by then.
-TEST(NthAllocationThenFlushTest, TheNextCommitIsNotVisibleBeforeItIsDurable) {
-  bool ended = false;
-  for (int n = 1; !ended; ++n) {
-    SCOPED_TRACE(absl::StrCat("allocation ", n));
-    const os::TempDir dir;
-    Database db = Database::Open(dir.File("db.esp"), TestOptions()).value();
-    const Keyspace keyspace = db.default_keyspace();
-    WriteTransaction before = db.BeginWrite({.durability = Durability::kAsync}).value();
-    ESPALIER_ASSERT_OK(before.Put(keyspace, "before", "1"));
-    ESPALIER_ASSERT_OK_AND_ASSIGN(const CommitToken token, before.Commit());
-    try {
-      WriteTransaction txn = db.BeginWrite().value();
-      ESPALIER_ASSERT_OK(txn.Put(keyspace, kNewKey, NewValue(60000)));
-      ESPALIER_ASSERT_OK(txn.Put(keyspace, "more", NewValue(60000)));
-      ESPALIER_ASSERT_OK(txn.Put(keyspace, "yet more", NewValue(60000)));
-      const FailingAllocation failing(n);
-      txn.Commit().IgnoreError();
-    } catch (const std::bad_alloc&) {
-    }
-    ended = !AllocationFailed();
-    ESPALIER_ASSERT_OK(db.WaitDurable(token));
-    const FailingLogFlush failing;
-    EXPECT_FALSE(db.Put(keyspace, "b", "2").ok());
-    EXPECT_THAT(db.Get(keyspace, "b"), StatusIs(absl::StatusCode::kNotFound));
-  }
-}
-
-// The write of a checkpoint slot fails, and there is no memory to say so.
-class FailingSlotWrite : public os::SystemCallObserver {
- public:
-  // The first `skip` such writes succeed.
-  explicit FailingSlotWrite(int skip) : skip_(skip) {}
-
-  int BeforeCall(const os::SystemCall& call) override {
-    const bool is_slot = call.kind == os::SystemCallKind::kWrite && call.path.ends_with("db.esp") &&
-                         (call.offset == 16384 || call.offset == 32768);
-    if (!is_slot || skip_-- > 0) return 0;
-    no_memory_.emplace(1);
-    return EIO;
-  }
-
- private:
-  int skip_;
-  std::optional<FailingAllocation> no_memory_;
-  os::ScopedSystemCallObserver observing_{this};
-};
-
-bool Succeeds(const std::function<absl::Status()>& call) {
-  try {
-    return call().ok();
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-}
-
-// Nothing is acknowledged from then on that no slot may lead to.
-TEST(NoMemoryForAnErrorTest, OfTheSlotThatNamesTheLog) {
-  const os::TempDir dir;
-  Database db = Database::Open(dir.File("db.esp"), TestOptions()).value();
-  const auto put = [&] { return db.Put(db.default_keyspace(), "key", "value").status(); };
-  {
-    // The one that was found is written first.
-    const FailingSlotWrite failing(1);
-    EXPECT_FALSE(Succeeds(put));
-  }
-  EXPECT_FALSE(put().ok());
-}
-
-TEST(NoMemoryForAnErrorTest, OfTheSecondSlotOfAClose) {
-  const os::TempDir dir;
-  Database db = Database::Open(dir.File("db.esp"), TestOptions()).value();
-  const auto put = [&] { return db.Put(db.default_keyspace(), "key", "value").status(); };
-  ESPALIER_ASSERT_OK(put());
-  {
-    const FailingSlotWrite failing(1);
-    EXPECT_FALSE(Succeeds([&] { return db.Close(); }));
-  }
-  EXPECT_FALSE(put().ok());
-}
 
 // The canaries.
 class NthAllocationCanaryTest : public NthAllocationTest {
